@@ -1,0 +1,2 @@
+//! The nouns users write and read.
+#![forbid(unsafe_code)]

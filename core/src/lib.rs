@@ -1,0 +1,2 @@
+//! The pure pipeline.
+#![forbid(unsafe_code)]

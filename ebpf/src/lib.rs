@@ -1,0 +1,2 @@
+//! The compiler: from call chains to BPF instructions.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Guardrails: the WebAssembly host.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The reconciler.
+#![forbid(unsafe_code)]

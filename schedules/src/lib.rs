@@ -1,0 +1,2 @@
+//! When: durations, lifetimes, and later cron and windows.
+#![forbid(unsafe_code)]

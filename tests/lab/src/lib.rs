@@ -1,0 +1,2 @@
+//! The lab: real Linux kernels in QEMU.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The protocol between reconciler and agents.
+#![forbid(unsafe_code)]
