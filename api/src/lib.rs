@@ -1,2 +1,24 @@
-//! The nouns users write and read.
+//! The nouns that users write and read.
+//!
+//! Documents come in as bytes and leave as validated types with the spans they came from, together with every
+//! diagnostic of the file ([`decode`]). States, reasons and conditions are closed sets, each in one file, so that
+//! the log, the metrics and the documentation cannot disagree. Nothing here does IO or reads a clock.
 #![forbid(unsafe_code)]
+
+pub mod diagnostic;
+pub mod duration;
+pub mod experiment;
+pub mod guardrail;
+pub mod identity;
+pub mod run;
+pub mod selector;
+pub mod tightening;
+
+pub use diagnostic::{Diagnostic, Severity, Span};
+pub use duration::GoDuration;
+pub use experiment::{CallChain, Experiment, Fault, Frame, Mode, Percent};
+pub use guardrail::{Guardrail, GuardrailMode};
+pub use identity::{ExperimentId, Kind, Place};
+pub use run::{Reason, RunState};
+pub use selector::Selector;
+pub use tightening::Tightening;

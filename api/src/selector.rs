@@ -1,0 +1,68 @@
+//! Which pods may be hit: Chaos Mesh's selector with all its fields.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// All fields must hold; an empty field holds for every pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    /// Never empty: an omitted field is the experiment's own namespace.
+    pub namespaces: Vec<String>,
+    /// Names of nodes.
+    pub nodes: Vec<String>,
+    /// Pods by namespace; where it is not empty, only these.
+    pub pods: BTreeMap<String, Vec<String>>,
+    /// Labels of the pod's node.
+    pub node_selectors: BTreeMap<String, String>,
+    /// `metadata.name`, `metadata.namespace`, `spec.nodeName`, `status.phase` and their like.
+    pub field_selectors: BTreeMap<String, String>,
+    /// Labels of the pod.
+    pub label_selectors: BTreeMap<String, String>,
+    /// Set-based requirements on the pod's labels.
+    pub expression_selectors: Vec<Requirement>,
+    /// Annotations of the pod.
+    pub annotation_selectors: BTreeMap<String, String>,
+    /// Phases; empty: any.
+    pub pod_phase_selectors: Vec<PodPhase>,
+}
+
+/// One requirement on a label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Requirement {
+    /// The label.
+    pub key: String,
+    /// What is required of it.
+    pub operator: Operator,
+    /// Empty for `Exists` and `DoesNotExist`, otherwise not.
+    pub values: Vec<String>,
+}
+
+/// Kubernetes' label selector operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operator {
+    /// The label has one of the values.
+    In,
+    /// The label is absent or has none of the values.
+    NotIn,
+    /// The label is there.
+    Exists,
+    /// The label is absent.
+    DoesNotExist,
+}
+
+/// Kubernetes' phases of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PodPhase {
+    /// Accepted, not all containers run.
+    Pending,
+    /// Bound to a node, at least one container runs.
+    Running,
+    /// All containers ended well.
+    Succeeded,
+    /// All containers ended, at least one badly.
+    Failed,
+    /// The node cannot be reached.
+    Unknown,
+}

@@ -1,0 +1,131 @@
+//! What has run, where, and how much of it is spent: the memory that keeps a one-shot experiment one-shot.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use faultline_api::{Experiment, ExperimentId, Kind, Place, Reason, RunState, Tightening};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Which run of an experiment. Counters start at 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Activation(pub u64);
+
+/// Which run. Its text form is `namespace/name#activation`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunKey {
+    /// The experiment.
+    pub experiment: ExperimentId,
+    /// Which run of it.
+    pub activation: Activation,
+}
+
+impl fmt::Display for RunKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.experiment, self.activation.0)
+    }
+}
+
+/// A text that is not `namespace/name#activation`.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a run: expected namespace/name#activation")]
+pub struct NotARun(String);
+
+impl FromStr for RunKey {
+    type Err = NotARun;
+    fn from_str(text: &str) -> Result<Self, NotARun> {
+        let parse = || {
+            let (experiment, activation) = text.rsplit_once('#')?;
+            let (namespace, name) = experiment.split_once('/')?;
+            let id = ExperimentId { kind: Kind::KernelChaos, namespace: namespace.into(), name: name.into() };
+            Some(Self { experiment: id, activation: Activation(activation.parse().ok()?) })
+        };
+        parse().ok_or_else(|| NotARun(text.to_owned()))
+    }
+}
+
+impl Serialize for RunKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Everything that outlives a process of the reconciler.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ledger {
+    /// Rises with every start of a reconciler, and above every epoch that an agent reports.
+    pub epoch: u64,
+    /// Runs, the newest activation of each experiment and those before it that history keeps.
+    pub runs: BTreeMap<RunKey, Run>,
+    /// What each node was last told.
+    pub nodes: BTreeMap<String, Told>,
+}
+
+/// What a node was last told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// Under which generation.
+    pub generation: Generation,
+    /// SHA-256 of the probes, in hex.
+    pub content: String,
+}
+
+/// Fencing number of a desired set: agents refuse an older one, and the same one with other content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Generation {
+    /// Of the reconciler that says it.
+    pub epoch: u64,
+    /// Of the content, per node.
+    pub counter: u64,
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.counter)
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Where it stands.
+    pub state: RunState,
+    /// Why.
+    pub reason: Reason,
+    /// In words, for people.
+    pub message: String,
+    /// When it was first wanted.
+    pub created: Timestamp,
+    /// First acknowledged attach; its duration counts from here.
+    pub started: Option<Timestamp>,
+    /// When it was over.
+    pub ended: Option<Timestamp>,
+    /// The experiment as it was last declared, before tightenings.
+    pub declared: Experiment,
+    /// Where it was last declared.
+    pub place: Place,
+    /// All tightenings so far, met: within a run they only ever grow.
+    pub tightened: Tightening,
+    /// Places for targets, as many as the mode gave at the start (`all` grows).
+    pub slots: Vec<Slot>,
+    /// Targets replaced so far.
+    pub replacements: u32,
+}
+
+/// One place for a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Slot {
+    /// Uid of the pod that holds it; `None` where it waits for one.
+    pub pod: Option<String>,
+    /// Injections so far per node and container, as that node's agent counts them.
+    pub spent: BTreeMap<String, u64>,
+}

@@ -1,0 +1,90 @@
+//! What a node's agent reports back.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    inventory::KernelReport,
+    ledger::{Generation, RunKey},
+};
+
+/// The effective state of a node as its agent sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeReport {
+    /// Name of the node.
+    pub node: String,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// The highest generation it ever accepted.
+    pub accepted: Generation,
+    /// What its kernel can do.
+    pub kernel: KernelReport,
+    /// Every probe it has, wants, or remembers the budget of.
+    pub probes: Vec<ProbeReport>,
+}
+
+/// One probe, as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeReport {
+    /// Name of the probe.
+    pub id: String,
+    /// Its run.
+    pub run: RunKey,
+    /// Its slot.
+    pub slot: u32,
+    /// Uid of its pod.
+    pub uid: String,
+    /// Name of its container.
+    pub container: String,
+    /// What it is doing.
+    pub state: ProbeState,
+    /// First time it was attached.
+    pub attached_at: Option<Timestamp>,
+    /// When the run it belongs to ends, as the agent was told or worked out.
+    pub ends: Option<Timestamp>,
+    /// Most injections, as the agent was told.
+    pub times: Option<u64>,
+    /// Injections charged to its slot and container name on this node.
+    pub spent: u64,
+    /// What its programs counted.
+    pub counters: Counters,
+}
+
+/// What a probe is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum ProbeState {
+    /// Attached, under lease.
+    Attached,
+    /// Wanted, and this is why it is not attached.
+    Failed {
+        /// The reason.
+        error: String,
+    },
+    /// Not wanted any more, or over; only the memory of what it spent is left.
+    Detached,
+}
+
+/// Counts since the probe was first attached on this node, summed over CPUs, taken after the scope test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Entries to the target function in scope.
+    pub hits: u64,
+    /// Of those, with the whole call chain on the stack.
+    pub matches: u64,
+    /// Matches that sampling let pass.
+    pub sampled_out: u64,
+    /// Matches after the budget was used up.
+    pub exhausted: u64,
+    /// Hits after the deadline.
+    pub expired: u64,
+    /// Hits that may never fail, such as `__GFP_NOFAIL` allocations.
+    pub guarded: u64,
+    /// Matches that the stack did not confirm.
+    pub missed_returns: u64,
+    /// Injections.
+    pub injections: u64,
+}
