@@ -1,0 +1,71 @@
+//! The one table of test suites.
+
+/// Flags that every cargo command of the suites shares, so that one compilation serves all of them: the test
+/// binaries that run on this machine are the static ones that run in the lab.
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// One suite: commands that must all succeed.
+pub(crate) struct Suite {
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    /// What it shows.
+    pub(crate) shows: &'static str,
+    /// Minutes that it may take on two cores with nothing cached. More is reported, and is a reason to act.
+    pub(crate) budget_min: u32,
+    /// Its commands, in order. Words are separated by single spaces.
+    pub(crate) commands: &'static [&'static str],
+}
+
+/// Every suite, in the order in which they run: what is quick to fail comes first.
+pub(crate) const SUITES: &[Suite] = &[
+    Suite {
+        name: "format",
+        shows: "rustfmt agrees, in the workspace and in the guests' own",
+        budget_min: 1,
+        commands: &["cargo fmt --all --check", "cargo fmt --all --check --manifest-path policies/guests/Cargo.toml"],
+    },
+    Suite {
+        name: "licences",
+        shows: "cargo-deny: licences, sources and banned crates",
+        budget_min: 6,
+        commands: &["cargo-deny --all-features check bans licenses sources"],
+    },
+    Suite {
+        name: "lint",
+        shows: "clippy with warnings as errors, all targets",
+        budget_min: 8,
+        commands: &["cargo clippy --workspace --all-targets --quiet -- -D warnings"],
+    },
+    Suite {
+        name: "unit",
+        shows: "unit, property and golden tests; the repository's own rules; hostile guests; sockets and certificates",
+        budget_min: 14,
+        commands: &["cargo test --workspace --exclude faultline-lab"],
+    },
+    Suite {
+        name: "lab",
+        shows: "kernels are built, boot, run commands, and are stopped when they hang",
+        budget_min: 24,
+        commands: &["cargo test --package faultline-lab --package faultline-lab-init", "cargo lab build --all"],
+    },
+    Suite {
+        name: "engine",
+        shows: "the injection engine on real kernels: call chains, exact times, deadlines, scope",
+        budget_min: 6,
+        commands: &[
+            "cargo lab test --kernel 6.1 --package faultline-node-agent --test kernel",
+            "cargo lab test --kernel 6.12 --package faultline-node-agent --test kernel",
+            "cargo lab test --kernel stock --package faultline-node-agent --test kernel",
+        ],
+    },
+    Suite {
+        name: "story",
+        shows: "a committed file fails the mount in one container and nowhere else, under kills, edits and removals",
+        budget_min: 12,
+        commands: &[
+            "cargo lab test --kernel 6.1 --package faultline-tests --test story",
+            "cargo lab test --kernel 6.12 --package faultline-tests --test story",
+            "cargo lab test --kernel stock --package faultline-tests --test story",
+        ],
+    },
+];
