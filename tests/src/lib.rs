@@ -1,4 +1,6 @@
-//! What the tests share: the victims' own tallies. The victims are in `src/bin`.
+//! What the tests share: the victims and their tallies, processes, pages of metrics. The victim is in `src/bin`.
 #![forbid(unsafe_code)]
 
+pub mod metrics;
+pub mod process;
 pub mod tally;
