@@ -3,4 +3,5 @@
 
 pub mod metrics;
 pub mod process;
+pub mod stage;
 pub mod tally;

@@ -1,5 +1,6 @@
 //! Properties of the repository: which crate may depend on which, where `unsafe` may stand, how long a file may be.
 #![forbid(unsafe_code)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
