@@ -1,6 +1,10 @@
 //! What has run, where, and how much of it is spent: the memory that keeps a one-shot experiment one-shot.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use faultline_api::{Experiment, ExperimentId, Kind, Place, Reason, RunState, Tightening};
 use jiff::Timestamp;
@@ -65,6 +69,10 @@ pub struct Ledger {
     pub runs: BTreeMap<RunKey, Run>,
     /// What each node was last told.
     pub nodes: BTreeMap<String, Told>,
+    /// The highest activation that an agent or this ledger ever knew, by `namespace/name`, of experiments that have no
+    /// run here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub activations: BTreeMap<String, Activation>,
 }
 
 /// What a node was last told.
@@ -114,10 +122,18 @@ pub struct Run {
     pub place: Place,
     /// All tightenings so far, met: within a run they only ever grow.
     pub tightened: Tightening,
-    /// Places for targets, as many as the mode gave at the start (`all` grows).
+    /// The last value of `faultline.dev/rerun` that was seen.
+    pub rerun: Option<String>,
+    /// Whether a successful tree was without it: when it appears again, that is a new run.
+    pub absent: bool,
+    /// How many slots, from the first on, may hold a target: what the mode gave at the start (`all` and `fixed` grow).
+    pub open: u32,
+    /// Places for targets. Those behind the open ones only remember what was spent in them.
     pub slots: Vec<Slot>,
     /// Targets replaced so far.
     pub replacements: u32,
+    /// Why probes are not attached, by the id of the probe, as their nodes last said.
+    pub failures: BTreeMap<String, String>,
 }
 
 /// One place for a target.
@@ -126,6 +142,10 @@ pub struct Run {
 pub struct Slot {
     /// Uid of the pod that holds it; `None` where it waits for one.
     pub pod: Option<String>,
-    /// Injections so far per node and container, as that node's agent counts them.
+    /// Whether its last target went away by itself: filling it is a replacement.
+    pub vacated: bool,
+    /// Injections so far per `node/container`, as that node's agent counts them.
     pub spent: BTreeMap<String, u64>,
+    /// Nodes that were told to attach here and have not yet said, after they were told to detach, what was spent.
+    pub unconfirmed: BTreeSet<String>,
 }
