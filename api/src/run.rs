@@ -47,6 +47,8 @@ pub enum Reason {
     Removed,
     /// Its duration is over.
     DurationElapsed,
+    /// A new value of `faultline.dev/rerun` started another run.
+    Superseded,
     /// The source could not be read for too long.
     SourceStale,
     /// Another place declares the same experiment and keeps it.
