@@ -141,7 +141,10 @@ impl Fault {
     }
 }
 
-/// Frames, outermost first; empty: every hit of the target function.
+/// Most frames of a call chain: each is a position that every task may have reached, and a program on a node.
+pub const MAX_FRAMES: usize = 16;
+
+/// Frames, outermost first, at most [`MAX_FRAMES`]; empty: every hit of the target function.
 pub type CallChain = Vec<Frame>;
 
 /// One function on the way to the target function.

@@ -5,6 +5,7 @@
 //! the log, the metrics and the documentation cannot disagree. Nothing here does IO or reads a clock.
 #![forbid(unsafe_code)]
 
+pub mod decode;
 pub mod diagnostic;
 pub mod duration;
 pub mod experiment;
@@ -13,8 +14,10 @@ pub mod identity;
 pub mod run;
 pub mod selector;
 pub mod tightening;
+pub mod yaml;
 
-pub use diagnostic::{Diagnostic, Severity, Span};
+pub use decode::{Broken, Content, Document, FileDocuments, Skipped, decode};
+pub use diagnostic::{Code, Diagnostic, LineColumn, Severity, Span, line_col, render};
 pub use duration::GoDuration;
 pub use experiment::{CallChain, Experiment, Fault, Frame, Mode, Percent};
 pub use guardrail::{Guardrail, GuardrailMode};

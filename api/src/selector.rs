@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Keys of `fieldSelectors` that can be answered from an inventory.
+pub const FIELD_KEYS: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase"];
+
 /// All fields must hold; an empty field holds for every pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
-    /// Never empty: an omitted field is the experiment's own namespace.
+    /// Never empty: without the field, the namespaces of `pods`, or else the experiment's own.
     pub namespaces: Vec<String>,
     /// Names of nodes.
     pub nodes: Vec<String>,
@@ -16,7 +19,7 @@ pub struct Selector {
     pub pods: BTreeMap<String, Vec<String>>,
     /// Labels of the pod's node.
     pub node_selectors: BTreeMap<String, String>,
-    /// `metadata.name`, `metadata.namespace`, `spec.nodeName`, `status.phase` and their like.
+    /// Fields of the pod, by one of [`FIELD_KEYS`].
     pub field_selectors: BTreeMap<String, String>,
     /// Labels of the pod.
     pub label_selectors: BTreeMap<String, String>,

@@ -1,0 +1,135 @@
+//! `Guardrail`: a policy bound to a module and settings.
+//!
+//! It must fail closed. Errors in what narrows it (`match`, `exclude`, `exceptions`) leave it in force, wider than it
+//! was meant; any other error makes it unusable, and the caller then lets nothing pass.
+
+use serde_json::Value as Json;
+
+use crate::{Code, Diagnostic, Fault, Guardrail, GuardrailMode, guardrail::Match, yaml::quoted};
+
+use super::{
+    fields::{Field, Fields},
+    findings::Findings,
+    metadata::{self, Scope},
+    names,
+};
+
+const MODES: [(&str, GuardrailMode); 2] =
+    [("protect", GuardrailMode::Protect), ("monitor", GuardrailMode::Monitor)];
+
+/// Reads a whole document. `None` where it is not usable.
+pub(super) fn guardrail(root: Field<'_>, findings: &mut Findings) -> Option<Guardrail> {
+    let errors_before = findings.errors();
+    let mut document = root.fields(findings)?;
+    document.ignore(&["apiVersion", "kind", "status"]);
+    metadata::read(&mut document, Scope::Everywhere, findings);
+    let spec = document.require("spec", findings);
+    document.finish(findings);
+    let mut spec = spec?.fields(findings)?;
+    let module = spec.require("module", findings).and_then(|field| module(field, findings));
+    let mode = spec.take("mode", findings).map(|field| field.word(&MODES, findings));
+    let allowed_to_mutate = spec.take("allowedToMutate", findings).map(|field| field.boolean(findings));
+    let settings = spec.take("settings", findings).map(|field| settings(field, findings));
+    let message = spec.take("message", findings).map(|field| field.filled_text(findings));
+    let matches = spec.take_quietly("match");
+    let exclude = spec.take_quietly("exclude");
+    let exceptions = spec.take_quietly("exceptions");
+    spec.finish(findings);
+    let usable = findings.errors() == errors_before;
+    let guardrail = Guardrail {
+        name: metadata::name(root.node)?,
+        module: module?,
+        mode: mode.flatten().unwrap_or_default(),
+        allowed_to_mutate: allowed_to_mutate.flatten().unwrap_or(true),
+        matches: matches.and_then(|field| criteria(field, findings)).unwrap_or_default(),
+        exclude: exclude.and_then(|field| criteria(field, findings)),
+        settings: settings.unwrap_or_else(|| Json::Object(serde_json::Map::new())),
+        message: message.flatten().map(str::to_owned),
+    };
+    if let Some(exceptions) = exceptions {
+        findings.push(exceptions.not_yet("exceptions from a guardrail"));
+    }
+    usable.then_some(guardrail)
+}
+
+fn module(field: Field<'_>, findings: &mut Findings) -> Option<String> {
+    let mut fields = field.fields(findings)?;
+    fields.not_yet("oci", "modules from a registry", findings);
+    let path =
+        if fields.has("oci") { fields.take("path", findings) } else { fields.require("path", findings) };
+    let path = path.and_then(|field| module_path(field, findings));
+    fields.finish(findings);
+    path
+}
+
+/// A path beneath the root of the source.
+fn module_path(field: Field<'_>, findings: &mut Findings) -> Option<String> {
+    let path = field.filled_text(findings)?;
+    let reason = if path.starts_with('/') {
+        "it is absolute"
+    } else if path.contains(['\\', '\0']) {
+        "it has a backslash or a zero in it"
+    } else if path.split('/').any(|part| part == "..") {
+        "it has `..` in it"
+    } else if path.split('/').any(|part| part.is_empty() || part == ".") {
+        "it has an empty part or a `.` in it"
+    } else {
+        return Some(path.to_owned());
+    };
+    let message = format!("{} is not a path beneath the root of the source: {reason}", quoted(path));
+    findings.push(Diagnostic::error(Code::InvalidPath, field.node.span, message));
+    None
+}
+
+/// Settings are the module's own business, as long as JSON can hold them.
+fn settings(field: Field<'_>, findings: &mut Findings) -> Json {
+    if let Some(node) = field.node.first_without_json() {
+        let message = "JSON has no such number, and modules get their settings as JSON";
+        findings.push(Diagnostic::error(Code::UnsupportedYaml, node.span, message).help("put it in quotes"));
+    }
+    field.node.to_json()
+}
+
+/// `match` or `exclude`; `None` where any of it is wrong, because what remains would be another set.
+fn criteria(field: Field<'_>, findings: &mut Findings) -> Option<Match> {
+    let errors_before = findings.errors();
+    if field.node.is_null() {
+        let message = format!("`{}` has no value", field.name);
+        findings.push(Diagnostic::error(Code::EmptyValue, field.place, message));
+        return None;
+    }
+    let mut fields = field.fields(findings)?;
+    let criteria = Match {
+        namespaces: globs(&mut fields, findings),
+        failtypes: failtypes(&mut fields, findings),
+        sources: fields.take("sources", findings).and_then(|field| field.texts(findings)).unwrap_or_default(),
+    };
+    fields.not_yet("namespaceSelector", "matching by labels of the namespace", findings);
+    fields.not_yet("labelSelector", "matching by labels of the pod", findings);
+    fields.finish(findings);
+    (findings.errors() == errors_before).then_some(criteria)
+}
+
+fn globs(fields: &mut Fields<'_>, findings: &mut Findings) -> Vec<String> {
+    let items =
+        fields.take("namespaces", findings).and_then(|field| field.items(findings)).unwrap_or_default();
+    let mut globs = Vec::new();
+    for item in items {
+        let Some(glob) = item.filled_text(findings) else { continue };
+        if let Some(reason) = names::glob_error(glob) {
+            let message = format!("{} matches no namespace: {reason}", quoted(glob));
+            findings.push(Diagnostic::error(Code::InvalidGlob, item.node.span, message));
+        }
+        globs.push(glob.to_owned());
+    }
+    globs
+}
+
+fn failtypes(fields: &mut Fields<'_>, findings: &mut Findings) -> Vec<Fault> {
+    let items =
+        fields.take("failtypes", findings).and_then(|field| field.items(findings)).unwrap_or_default();
+    let numbers = items.into_iter().filter_map(|item| item.number(0..=2, findings));
+    numbers
+        .filter_map(|number| Fault::ALL.into_iter().find(|fault| u64::from(fault.failtype()) == number))
+        .collect()
+}

@@ -1,0 +1,102 @@
+//! The nodes of a document, each with its place.
+
+use std::sync::Arc;
+
+use super::scalar::Resolved;
+use crate::Span;
+
+/// One value with the bytes it came from. What an alias stands for keeps the place of its anchor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where it is written.
+    pub span: Span,
+    /// What it is.
+    pub value: Value,
+}
+
+/// What a node is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A single value.
+    Scalar(Scalar),
+    /// A list.
+    Sequence(Vec<Node>),
+    /// Keys with values, in the order of the text; of duplicate keys, the first.
+    Mapping(Vec<Entry>),
+}
+
+/// One key with its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Text of the key, whatever its type would be.
+    pub key: Arc<str>,
+    /// Where the key is written.
+    pub key_span: Span,
+    /// The value.
+    pub value: Node,
+}
+
+/// A single value as it was written; [`Scalar::resolve`] says what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalar {
+    /// Its text, unquoted and unfolded.
+    pub text: Arc<str>,
+    /// How it is written.
+    pub style: Style,
+    /// The type that a tag of the core schema gives it.
+    pub tag: Option<CoreTag>,
+}
+
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Bare: its type follows from its text.
+    Plain,
+    /// In single or double quotes: a string.
+    Quoted,
+    /// Literal or folded: a string.
+    Block,
+}
+
+/// The scalar tags of YAML's core schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoreTag {
+    /// `!!str`, and the non-specific `!`.
+    Str,
+    /// `!!int`, `!!float`, `!!bool` or `!!null`: read as if it were plain.
+    Plain,
+}
+
+impl Node {
+    /// The value of a key, where this is a mapping that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Mapping(entries) => {
+                entries.iter().find(|entry| &*entry.key == key).map(|entry| &entry.value)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is a mapping.
+    #[must_use]
+    pub fn is_mapping(&self) -> bool {
+        matches!(self.value, Value::Mapping(_))
+    }
+
+    /// Whether it is `null` or nothing at all.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.resolve() == Resolved::Null)
+    }
+
+    /// The text, where this is a scalar that means a string.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(scalar) if scalar.is_string() => Some(&scalar.text),
+            _ => None,
+        }
+    }
+}
