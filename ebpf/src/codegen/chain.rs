@@ -1,0 +1,131 @@
+//! The programs on a chain function: at its entry they advance, at its exit they settle.
+
+use super::frame::{BEFORE, DRAWS, GAIN, HOT, LIST, OPENED, SLOT, STATE};
+use super::{ChainFunction, fastpath, matching, sampling, scope};
+use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
+use crate::facts::Facts;
+use crate::layout::globals::Unit;
+use crate::layout::{members, off, probe, task};
+
+/// The program at the entry of a chain function.
+///
+/// # Errors
+/// A mistake in the code generator.
+pub fn chain_entry(facts: &Facts, function: &ChainFunction, generation: u64) -> Result<Program, AsmError> {
+    let mut asm = Asm::new();
+    let out = asm.label("out");
+    head(&mut asm, facts, function, generation, out);
+    scope::members(&mut asm, out);
+    asm.load(Width::U32, Reg::R1, LIST, off(members::CHAINED), "chained");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, out);
+    progress_so_far(&mut asm);
+    every_probe(&mut asm, function.number);
+    remember(&mut asm, out);
+    tail(&mut asm, out);
+    asm.finish(&format!("fl_in_{}", function.number), Attach::Entry(function.name.clone()), function.btf_id)
+}
+
+/// The program at the exit of a chain function.
+///
+/// # Errors
+/// A mistake in the code generator.
+pub fn chain_exit(facts: &Facts, function: &ChainFunction, generation: u64) -> Result<Program, AsmError> {
+    let mut asm = Asm::new();
+    let out = asm.label("out");
+    head(&mut asm, facts, function, generation, out);
+    scope::find_state(&mut asm, out);
+    matching::settle(&mut asm);
+    tail(&mut asm, out);
+    asm.finish(&format!("fl_out_{}", function.number), Attach::Exit(function.name.clone()), function.btf_id)
+}
+
+fn head(asm: &mut Asm, facts: &Facts, function: &ChainFunction, generation: u64, out: Label) {
+    let slow = fastpath::emit(asm);
+    asm.bind(slow);
+    asm.note("slow path: some probe may apply");
+    scope::arguments(asm);
+    scope::generation(asm, Unit::Function(function.number), generation, out);
+    scope::interrupts(asm, facts.preempt, out);
+}
+
+fn tail(asm: &mut Asm, out: Label) {
+    asm.bind(out);
+    asm.mov(Reg::R0, 0);
+    asm.exit();
+}
+
+fn progress_so_far(asm: &mut Asm) {
+    let fresh = asm.label("fresh");
+    asm.store(Width::U64, Reg::Fp, BEFORE, 0, "progress before");
+    scope::find_state(asm, fresh);
+    scope::refresh_state(asm);
+    matching::settle(asm);
+    asm.load(Width::U64, Reg::R1, STATE, off(task::PROGRESS), "progress");
+    asm.store(Width::U64, Reg::Fp, BEFORE, Reg::R1, "progress before");
+    asm.bind(fresh);
+}
+
+fn every_probe(asm: &mut Asm, number: u16) {
+    let (slot, next, end) = (asm.label("slot"), asm.label("next"), asm.label("end"));
+    for (word, what) in [(GAIN, "gain"), (OPENED, "opened"), (DRAWS, "draws")] {
+        asm.store(Width::U64, Reg::Fp, word, 0, what);
+    }
+    asm.mov(SLOT, 0);
+    asm.bind(slot);
+    scope::next_key(asm, end);
+    asm.note("does the slot's chain wait for this function?");
+    asm.map(Reg::R1, MapId::Probes);
+    asm.call(Helper::MapLookup);
+    asm.jump_if(Cond::Eq, Reg::R0, 0, next);
+    asm.load(Width::U64, Reg::R1, Reg::Fp, BEFORE, "progress before");
+    matching::slot_progress(asm, Reg::R1);
+    asm.mov(Reg::R2, Reg::R1);
+    asm.alu(Alu::Shl, Reg::R2, 1);
+    asm.alu(Alu::Add, Reg::R0, Reg::R2);
+    asm.load(Width::U16, Reg::R2, Reg::R0, off(probe::FUNCTIONS), "function");
+    asm.jump_if(Cond::Ne, Reg::R2, i32::from(number), next);
+    asm.mov(Reg::R2, 1);
+    asm.alu(Alu::Shl, Reg::R2, Reg::R3);
+    merge(asm, GAIN, "gain");
+    asm.jump_if(Cond::Ne, Reg::R1, 0, next);
+    open_slot(asm, next);
+    asm.bind(next);
+    asm.alu(Alu::Add, SLOT, 1);
+    asm.jump(slot);
+    asm.bind(end);
+}
+
+/// The outermost activation of a chain: draw for all that follows inside it.
+fn open_slot(asm: &mut Asm, next: Label) {
+    asm.note("the outermost activation draws");
+    slot_bit(asm);
+    merge(asm, OPENED, "opened");
+    scope::hot_words(asm);
+    asm.store(Width::U64, Reg::Fp, HOT, Reg::R1, "hot");
+    sampling::draw(asm, HOT, next);
+    slot_bit(asm);
+    merge(asm, DRAWS, "draws");
+}
+
+fn slot_bit(asm: &mut Asm) {
+    asm.mov(Reg::R2, 1);
+    asm.alu(Alu::Shl, Reg::R2, SLOT);
+}
+
+/// Adds the bits in R2 to a word on the stack. Uses R4.
+fn merge(asm: &mut Asm, word: i16, what: &'static str) {
+    asm.load(Width::U64, Reg::R4, Reg::Fp, word, what);
+    asm.alu(Alu::Or, Reg::R4, Reg::R2);
+    asm.store(Width::U64, Reg::Fp, word, Reg::R4, what);
+}
+
+fn remember(asm: &mut Asm, out: Label) {
+    let known = asm.label("known");
+    asm.note("an activation that advances nothing leaves no trace");
+    asm.load(Width::U64, Reg::R1, Reg::Fp, GAIN, "gain");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, out);
+    asm.jump_if(Cond::Ne, STATE, 0, known);
+    scope::make_state(asm, out);
+    asm.bind(known);
+    matching::advance(asm, out);
+}

@@ -1,0 +1,42 @@
+//! Registers and stack of the slow function, one meaning each throughout.
+
+use crate::asm::Reg;
+
+/// The context: arguments of the function, and the address that tags the activation.
+pub(super) const CTX: Reg = Reg::R6;
+/// The member list of the task's cgroup.
+pub(super) const LIST: Reg = Reg::R7;
+/// The task's state, or 0.
+pub(super) const STATE: Reg = Reg::R8;
+/// The slot under way; before the loop, a scratch that calls keep.
+pub(super) const SLOT: Reg = Reg::R9;
+
+/// Id of the task's cgroup.
+pub(super) const CGROUP: i16 = -8;
+/// Counter of the reason why nothing may be injected in this call; 0 for none.
+pub(super) const VERDICT: i16 = -16;
+/// What the gate will answer.
+pub(super) const ANSWER: i16 = -24;
+/// Address of the slot's probe index: the key of the lookups.
+pub(super) const KEY: i16 = -32;
+/// The slot's probe.
+pub(super) const PROBE: i16 = -40;
+/// The probe's counters on this CPU.
+pub(super) const COUNTERS: i16 = -48;
+/// The probe's changeable words.
+pub(super) const HOT: i16 = -56;
+/// The boot clock.
+pub(super) const NOW: i16 = -64;
+/// Bytes of return addresses taken down; negative before the walk and where it failed.
+pub(super) const WALKED: i16 = -72;
+/// Version of the member list as first read.
+pub(super) const LISTED: i16 = -80;
+
+/// Entry program: progress before this activation.
+pub(super) const BEFORE: i16 = VERDICT;
+/// Entry program: what the activation adds to it.
+pub(super) const GAIN: i16 = ANSWER;
+/// Entry program: slots whose outermost activation this is.
+pub(super) const OPENED: i16 = COUNTERS;
+/// Entry program: those of them that the draw favours.
+pub(super) const DRAWS: i16 = NOW;

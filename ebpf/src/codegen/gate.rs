@@ -1,0 +1,182 @@
+//! The gate: the program on a target function that decides whether it fails.
+
+use super::frame::{
+    ANSWER, COUNTERS, HOT, KEY, LIST, NOW, PROBE, SLOT, STATE, VERDICT, WALKED,
+};
+use super::{budget, fastpath, guards, matching, sampling, scope, stackwalk};
+use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
+use crate::facts::{Facts, TargetFacts};
+use crate::layout::counters::{self, Counter};
+use crate::layout::globals::Unit;
+use crate::layout::{hot, members, off, probe, task};
+
+/// The gate of a target.
+///
+/// # Errors
+/// A mistake in the code generator.
+pub fn gate(facts: &Facts, target: &TargetFacts, generation: u64) -> Result<Program, AsmError> {
+    let mut asm = Asm::new();
+    let slow = fastpath::emit(&mut asm);
+    let out = asm.label("out");
+    asm.bind(slow);
+    asm.note("slow path: some probe may apply");
+    scope::arguments(&mut asm);
+    scope::generation(&mut asm, Unit::Gate(target.target), generation, out);
+    scope::interrupts(&mut asm, facts.preempt, out);
+    scope::members(&mut asm, out);
+    task_state(&mut asm);
+    guards::emit(&mut asm, facts, target);
+    every_probe(&mut asm, target, out);
+    asm.note("not for us");
+    asm.bind(out);
+    asm.mov(Reg::R0, 0);
+    asm.exit();
+    let function = target.target.function();
+    asm.finish(&format!("fl_{function}"), Attach::ModifyReturn(function.to_owned()), target.btf_id)
+}
+
+fn task_state(asm: &mut Asm) {
+    let stateless = asm.label("stateless");
+    asm.mov(STATE, 0);
+    asm.load(Width::U32, Reg::R1, LIST, off(members::CHAINED), "chained");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, stateless);
+    scope::find_state(asm, stateless);
+    scope::refresh_state(asm);
+    matching::settle(asm);
+    asm.bind(stateless);
+}
+
+/// Where a slot's evaluation may end.
+struct Exits {
+    next: Label,
+    rejected: Label,
+    disproved: Label,
+    exhausted: Label,
+    contended: Label,
+    expired: Label,
+}
+
+fn every_probe(asm: &mut Asm, target: &TargetFacts, out: Label) {
+    let (slot, end) = (asm.label("slot"), asm.label("end"));
+    let exits = Exits {
+        next: asm.label("next"),
+        rejected: asm.label("rejected"),
+        disproved: asm.label("disproved"),
+        exhausted: asm.label("exhausted"),
+        contended: asm.label("contended"),
+        expired: asm.label("expired"),
+    };
+    asm.store(Width::U64, Reg::Fp, ANSWER, 0, "answer");
+    asm.store(Width::U64, Reg::Fp, WALKED, -1, "bytes walked");
+    asm.mov(SLOT, 0);
+    asm.bind(slot);
+    scope::next_key(asm, end);
+    one_probe(asm, target, &exits);
+    rejections(asm, &exits);
+    asm.bind(exits.next);
+    asm.alu(Alu::Add, SLOT, 1);
+    asm.jump(slot);
+    asm.note("the answer: 0 lets the function decide");
+    asm.bind(end);
+    asm.load(Width::U64, Reg::R0, Reg::Fp, ANSWER, "answer");
+    asm.jump_if(Cond::Eq, Reg::R0, 0, out);
+    asm.exit();
+}
+
+fn one_probe(asm: &mut Asm, target: &TargetFacts, exits: &Exits) {
+    let (free, plain, ticket) = (asm.label("free"), asm.label("plain"), asm.label("ticket"));
+    find_probe(asm, target, exits.next);
+    count(asm, Counter::Hits);
+    asm.load(Width::U64, Reg::R2, Reg::Fp, VERDICT, "verdict");
+    asm.jump_if(Cond::Eq, Reg::R2, 0, free);
+    count_verdict(asm);
+    asm.jump(exits.next);
+    asm.bind(free);
+    probe_end(asm, exits.expired);
+    asm.note("is its chain live?");
+    asm.load(Width::U64, Reg::R1, Reg::Fp, PROBE, "probe");
+    asm.load(Width::U32, Reg::R1, Reg::R1, off(probe::FRAMES), "frames");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, plain);
+    chain_matched(asm, exits);
+    asm.jump(ticket);
+    asm.bind(plain);
+    count(asm, Counter::Matches);
+    sampling::draw(asm, HOT, exits.rejected);
+    asm.bind(ticket);
+    scope::still_member(asm, exits.contended);
+    budget::take_ticket(asm, exits.exhausted, exits.contended);
+    asm.note("inject, and count what else applies as shadowed");
+    count(asm, Counter::Injections);
+    asm.store(Width::U64, Reg::Fp, ANSWER, target.target.failure(), "answer");
+    asm.store(Width::U64, Reg::Fp, VERDICT, i32::from(Counter::Shadowed.off()), "verdict");
+    asm.jump(exits.next);
+}
+
+fn find_probe(asm: &mut Asm, target: &TargetFacts, next: Label) {
+    asm.note("the slot's probe, if it is about this function");
+    asm.map(Reg::R1, MapId::Probes);
+    asm.call(Helper::MapLookup);
+    asm.jump_if(Cond::Eq, Reg::R0, 0, next);
+    asm.store(Width::U64, Reg::Fp, PROBE, Reg::R0, "probe");
+    asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::TARGET), "target");
+    asm.jump_if(Cond::Ne, Reg::R1, i32::try_from(target.target.code()).unwrap_or(0), next);
+    asm.load(Width::U64, Reg::R2, Reg::Fp, KEY, "key");
+    asm.map(Reg::R1, MapId::Counters);
+    asm.call(Helper::MapLookup);
+    asm.jump_if(Cond::Eq, Reg::R0, 0, next);
+    asm.store(Width::U64, Reg::Fp, COUNTERS, Reg::R0, "counters");
+}
+
+/// Keeps the changeable words at hand; leaves when the probe is over.
+fn probe_end(asm: &mut Asm, expired: Label) {
+    asm.note("before the probe's end?");
+    scope::hot_words(asm);
+    asm.store(Width::U64, Reg::Fp, HOT, Reg::R1, "hot");
+    asm.load(Width::U64, Reg::R1, Reg::R1, off(hot::ENDS), "ends");
+    asm.load(Width::U64, Reg::R2, Reg::Fp, NOW, "now");
+    asm.jump_if(Cond::Ge, Reg::R2, Reg::R1, expired);
+}
+
+/// R1 holds the number of frames.
+fn chain_matched(asm: &mut Asm, exits: &Exits) {
+    asm.jump_if(Cond::Eq, STATE, 0, exits.next);
+    asm.load(Width::U64, Reg::R2, STATE, off(task::PROGRESS), "progress");
+    matching::slot_progress(asm, Reg::R2);
+    asm.jump_if(Cond::Ne, Reg::R2, Reg::R1, exits.next);
+    count(asm, Counter::Matches);
+    asm.load(Width::U64, Reg::R1, STATE, off(task::DRAWN), "drawn");
+    asm.alu(Alu::Shr, Reg::R1, SLOT);
+    asm.alu(Alu::And, Reg::R1, 1);
+    asm.jump_if(Cond::Eq, Reg::R1, 0, exits.rejected);
+    stackwalk::emit(asm, exits.disproved);
+}
+
+fn rejections(asm: &mut Asm, exits: &Exits) {
+    asm.note("why not, counted");
+    for (label, counter) in [
+        (exits.expired, Counter::Expired),
+        (exits.rejected, Counter::SampledOut),
+        (exits.exhausted, Counter::Exhausted),
+        (exits.contended, Counter::Contended),
+    ] {
+        asm.bind(label);
+        count(asm, counter);
+        asm.jump(exits.next);
+    }
+    asm.bind(exits.disproved);
+    count(asm, Counter::MissedReturns);
+    scope::clear_state(asm);
+}
+
+fn count(asm: &mut Asm, counter: Counter) {
+    asm.load(Width::U64, Reg::R0, Reg::Fp, COUNTERS, "counters");
+    asm.increment(Reg::R0, counter.off(), Reg::R2, counter.name());
+}
+
+/// R2 holds the verdict, the offset of its counter. R0 are the counters.
+fn count_verdict(asm: &mut Asm) {
+    let mask = i32::try_from(counters::SIZE - 8).unwrap_or(0);
+    asm.alu(Alu::And, Reg::R2, mask);
+    asm.alu(Alu::Add, Reg::R0, Reg::R2);
+    asm.increment(Reg::R0, 0, Reg::R2, "the verdict's");
+}

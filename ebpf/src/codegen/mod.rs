@@ -1,0 +1,31 @@
+//! The programs. Each file writes one block, in the order in which the gate passes them.
+//!
+//! A program is a short main function, the fast path, and a slow one that it calls only for cgroups whose bit
+//! is set: a bystander pays neither its registers nor its stack.
+
+mod budget;
+mod cgroups;
+mod chain;
+mod fastpath;
+mod frame;
+mod gate;
+mod guards;
+mod matching;
+mod sampling;
+mod scope;
+mod stackwalk;
+
+pub use cgroups::{cgroup_made, cgroup_removed};
+pub use chain::{chain_entry, chain_exit};
+pub use gate::gate;
+
+/// A function of a chain, in this kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainFunction {
+    /// Its name.
+    pub name: String,
+    /// The number that probes know it by, 1 and up.
+    pub number: u16,
+    /// Its BTF id.
+    pub btf_id: u32,
+}

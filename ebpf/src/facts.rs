@@ -1,0 +1,161 @@
+//! What the programs must know of a kernel: where things are, by its BTF.
+
+use thiserror::Error;
+
+use crate::Target;
+use crate::asm::PerCpuVar;
+use crate::btf::{Btf, Kind};
+
+/// A type, member or variable that the programs depend on and this kernel does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no {0}")]
+pub struct MissingFact(pub String);
+
+/// Offsets in bytes, and BTF ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The word that holds the preemption count, per CPU.
+    pub preempt: Preempt,
+    /// Members of `task_struct` and what hangs on it.
+    pub task: TaskFacts,
+    /// The way from a cgroup to its id, its parent and its hierarchy.
+    pub cgroup: CgroupFacts,
+    /// `__GFP_NOFAIL`.
+    pub gfp_nofail: i32,
+}
+
+/// Where the preemption count is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preempt {
+    /// `__preempt_count`, or `pcpu_hot` in the kernels (6.2 to 6.14) that kept it there.
+    pub var: PerCpuVar,
+    /// Within the variable.
+    pub offset: i16,
+}
+
+/// Offsets for the guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskFacts {
+    /// `task_struct.flags`
+    pub flags: i16,
+    /// `task_struct.tgid`
+    pub tgid: i16,
+    /// `task_struct.signal`
+    pub signal: i16,
+    /// `signal_struct.oom_mm`
+    pub oom_mm: i16,
+}
+
+/// Offsets and ids for following cgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CgroupFacts {
+    /// `cgroup.self.parent`
+    pub parent: i16,
+    /// `cgroup_subsys_state.cgroup`
+    pub css_cgroup: i16,
+    /// `cgroup.kn`
+    pub node: i16,
+    /// `kernfs_node.id`
+    pub id: i16,
+    /// `cgroup.root`
+    pub root: i16,
+    /// `cgroup_root.hierarchy_id`
+    pub hierarchy: i16,
+    /// The typedef of the tracepoint `cgroup_mkdir`.
+    pub mkdir: u32,
+    /// The typedef of the tracepoint `cgroup_rmdir`.
+    pub rmdir: u32,
+}
+
+/// A target function of this kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// Which one.
+    pub target: Target,
+    /// Its BTF id.
+    pub btf_id: u32,
+    /// Position of the parameter with allocation flags, where the target has one.
+    pub flags_param: Option<usize>,
+}
+
+/// Bit of `__GFP_NOFAIL` in the kernels (before 6.10) whose BTF does not tell.
+const GFP_NOFAIL_BIT: i64 = 15;
+
+impl Facts {
+    /// Looks everything up.
+    ///
+    /// # Errors
+    /// The first thing that is missing.
+    pub fn from_btf(btf: &Btf) -> Result<Self, MissingFact> {
+        let bit = btf.enumerator("___GFP_NOFAIL_BIT").unwrap_or(GFP_NOFAIL_BIT);
+        let gfp_nofail = u32::try_from(bit).ok().and_then(|bit| 1i32.checked_shl(bit));
+        Ok(Self {
+            preempt: preempt(btf)?,
+            task: TaskFacts {
+                flags: offset(btf, "task_struct", "flags")?,
+                tgid: offset(btf, "task_struct", "tgid")?,
+                signal: offset(btf, "task_struct", "signal")?,
+                oom_mm: offset(btf, "signal_struct", "oom_mm")?,
+            },
+            cgroup: CgroupFacts {
+                parent: offset(btf, "cgroup", "self")?
+                    .checked_add(offset(btf, "cgroup_subsys_state", "parent")?)
+                    .ok_or_else(|| missing("cgroup.self.parent"))?,
+                css_cgroup: offset(btf, "cgroup_subsys_state", "cgroup")?,
+                node: offset(btf, "cgroup", "kn")?,
+                id: offset(btf, "kernfs_node", "id")?,
+                root: offset(btf, "cgroup", "root")?,
+                hierarchy: offset(btf, "cgroup_root", "hierarchy_id")?,
+                mkdir: tracepoint(btf, "btf_trace_cgroup_mkdir")?,
+                rmdir: tracepoint(btf, "btf_trace_cgroup_rmdir")?,
+            },
+            gfp_nofail: gfp_nofail.ok_or_else(|| missing("bit of __GFP_NOFAIL below 32"))?,
+        })
+    }
+}
+
+impl TargetFacts {
+    /// Looks the function and its prototype up.
+    ///
+    /// # Errors
+    /// No such function, or none of its parameters has the type that the guard must read.
+    pub fn from_btf(btf: &Btf, target: Target) -> Result<Self, MissingFact> {
+        let function = target.function();
+        let btf_id = btf.functions(function).next().ok_or_else(|| missing(function))?;
+        let flags_param = match target.flags_type() {
+            None => None,
+            Some(wanted) => {
+                let params = btf.params(btf_id).unwrap_or_default();
+                let at = params.iter().position(|param| btf.type_name(param.type_id) == Some(wanted));
+                Some(at.ok_or_else(|| missing(&format!("parameter of type {wanted} in {function}")))?)
+            }
+        };
+        Ok(Self { target, btf_id, flags_param })
+    }
+}
+
+fn preempt(btf: &Btf) -> Result<Preempt, MissingFact> {
+    if let Some(btf_id) = btf.find(Kind::Var, "__preempt_count") {
+        return Ok(Preempt { var: PerCpuVar { btf_id, name: "__preempt_count" }, offset: 0 });
+    }
+    let btf_id = btf.find(Kind::Var, "pcpu_hot").ok_or_else(|| missing("__preempt_count, nor pcpu_hot"))?;
+    Ok(Preempt {
+        var: PerCpuVar { btf_id, name: "pcpu_hot" },
+        offset: offset(btf, "pcpu_hot", "preempt_count")?,
+    })
+}
+
+fn offset(btf: &Btf, aggregate: &str, member: &str) -> Result<i16, MissingFact> {
+    btf.find(Kind::Struct, aggregate)
+        .and_then(|id| btf.member(id, member)?.byte_offset())
+        .and_then(|bytes| i16::try_from(bytes).ok())
+        .ok_or_else(|| missing(&format!("{aggregate}.{member}")))
+}
+
+fn tracepoint(btf: &Btf, name: &str) -> Result<u32, MissingFact> {
+    btf.find(Kind::Typedef, name).ok_or_else(|| missing(name))
+}
+
+fn missing(what: &str) -> MissingFact {
+    MissingFact(what.to_owned())
+}

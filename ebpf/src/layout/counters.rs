@@ -1,0 +1,78 @@
+//! What a probe saw and did: an array of 64-bit words per CPU.
+//!
+//! Programs add without atomics: the kernel lets a program run once at a time on a CPU, and all words of a
+//! probe but none other are written by the one gate of its target.
+
+/// A word of the array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Counter {
+    /// Calls of the target by a task in scope.
+    Hits,
+    /// Hits with every frame live.
+    Matches,
+    /// Matches that the probability turned down.
+    SampledOut,
+    /// Matches after the budget was used up.
+    Exhausted,
+    /// Hits after the lease or the probe's end.
+    Expired,
+    /// Matches that the call stack disproved.
+    MissedReturns,
+    /// Hits that another probe had already answered.
+    Shadowed,
+    /// Matches dropped for contention or a scope that changed underneath.
+    Contended,
+    /// Refused: the allocation must not fail.
+    NoFail,
+    /// Refused: the task is exiting.
+    Exiting,
+    /// Refused: the task is reclaiming memory.
+    Reclaim,
+    /// Refused: the OOM killer has chosen the task.
+    Oom,
+    /// Refused: a kernel thread or a protected process.
+    Protected,
+    /// Refused: our own allocation.
+    Own,
+    /// Faults injected.
+    Injections,
+}
+
+impl Counter {
+    /// Where it is in the array, in bytes.
+    #[must_use]
+    pub const fn offset(self) -> usize {
+        8 * self as usize
+    }
+
+    /// The same as an instruction takes it.
+    pub(crate) const fn off(self) -> i16 {
+        super::off(self.offset())
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Hits => "hits",
+            Self::Matches => "matches",
+            Self::SampledOut => "sampled out",
+            Self::Exhausted => "exhausted",
+            Self::Expired => "expired",
+            Self::MissedReturns => "missed returns",
+            Self::Shadowed => "shadowed",
+            Self::Contended => "contended",
+            Self::NoFail => "refused: nofail",
+            Self::Exiting => "refused: exiting",
+            Self::Reclaim => "refused: reclaim",
+            Self::Oom => "refused: oom",
+            Self::Protected => "refused: protected",
+            Self::Own => "refused: own",
+            Self::Injections => "injections",
+        }
+    }
+}
+
+/// Words per probe and CPU: a power of two, so that a masked offset stays inside.
+pub const WORDS: usize = 16;
+
+/// Size of an entry in bytes.
+pub const SIZE: usize = 8 * WORDS;

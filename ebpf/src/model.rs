@@ -1,0 +1,116 @@
+//! What matching means, in Rust: the programs of [`crate::codegen`] do exactly this, on the same words.
+//!
+//! The tests hold it against call stacks; the kernel tests hold the programs against real ones.
+
+use crate::layout::task::{DEPTH_MAX, SLOT_MASK, SLOT_SHIFT};
+
+/// A chain in a slot: function numbers, outermost first.
+pub type Chain = Vec<u16>;
+
+/// An activation on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// Address of its context.
+    pub tag: u64,
+    /// Progress of all slots before it.
+    pub before: u64,
+}
+
+/// How far a task has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskState {
+    /// Version of the member list that the rest is about.
+    pub version: u64,
+    /// Positions matched, four bits per slot.
+    pub progress: u64,
+    /// Sampling decisions, one bit per slot.
+    pub drawn: u64,
+    /// Live activations that advanced something, oldest first.
+    pub records: Vec<Record>,
+}
+
+impl TaskState {
+    /// The task enters `function`; `draw` decides for slots whose outermost activation this is.
+    pub fn enter(
+        &mut self,
+        version: u64,
+        chains: &[Chain],
+        function: u16,
+        tag: u64,
+        mut draw: impl FnMut(usize) -> bool,
+    ) {
+        self.refresh(version);
+        self.settle(tag);
+        let (mut gain, mut opened, mut draws) = (0, 0, 0);
+        for (slot, chain) in chains.iter().enumerate() {
+            let position = self.position(slot);
+            if chain.get(position) != Some(&function) {
+                continue;
+            }
+            gain |= 1 << shift(slot);
+            if position == 0 {
+                opened |= 1 << slot;
+                draws |= u64::from(draw(slot)) << slot;
+            }
+        }
+        if gain == 0 || self.records.len() >= DEPTH_MAX {
+            return;
+        }
+        self.records.push(Record { tag, before: self.progress });
+        self.progress += gain;
+        self.drawn = self.drawn & !opened | draws;
+    }
+
+    /// The task leaves the function whose activation has this tag.
+    pub fn exit(&mut self, tag: u64) {
+        self.settle(tag);
+    }
+
+    /// The task reaches the target: the slots whose chain is complete, and whether the draw favours each.
+    pub fn reach(&mut self, version: u64, chains: &[Chain], tag: u64) -> Vec<(usize, bool)> {
+        self.refresh(version);
+        self.settle(tag);
+        let complete = |slot: &usize| chains.get(*slot).is_some_and(|chain| chain.len() == self.position(*slot));
+        (0..chains.len()).filter(complete).map(|slot| (slot, self.drawn >> slot & 1 == 1)).collect()
+    }
+
+    /// The call stack disproved a match: an exit was missed, so nothing is known.
+    pub fn clear(&mut self) {
+        self.progress = 0;
+        self.records.clear();
+    }
+
+    fn refresh(&mut self, version: u64) {
+        if self.version != version {
+            self.version = version;
+            self.clear();
+        }
+    }
+
+    fn settle(&mut self, tag: u64) {
+        while let Some(last) = self.records.pop_if(|last| last.tag <= tag) {
+            self.progress = last.before;
+        }
+    }
+
+    fn position(&self, slot: usize) -> usize {
+        let mask = u64::from(SLOT_MASK.unsigned_abs());
+        usize::try_from(self.progress >> shift(slot) & mask).unwrap_or(usize::MAX)
+    }
+}
+
+fn shift(slot: usize) -> usize {
+    slot << SLOT_SHIFT
+}
+
+/// Whether a stack proves a chain: `sites`, innermost first, must hold every frame's function in order.
+#[must_use]
+pub fn proves(sites: &[u16], chain: &[u16]) -> bool {
+    let mut wanted = chain.iter().rev().peekable();
+    for site in sites {
+        if wanted.peek() == Some(&site) {
+            wanted.next();
+        }
+    }
+    wanted.peek().is_none()
+}

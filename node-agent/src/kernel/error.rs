@@ -1,0 +1,176 @@
+//! Why an engine does not open, and why a probe is not attached.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::preflight::Unusable;
+
+/// Why this machine cannot run the engine at all.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Task storage from tracing programs and fetching atomics came with 5.12; 5.15 is the first long-term
+    /// release that has both.
+    #[error("kernel {release} is too old: 5.15 or later is needed")]
+    TooOld {
+        /// As `uname -r` says.
+        release: String,
+    },
+    /// The trampoline's context and the entry call site are known for x86-64 only.
+    #[error("{arch} is not supported: call sites are only known for x86_64")]
+    Architecture {
+        /// As `uname -m` says.
+        arch: String,
+    },
+    /// The kernel describes no types.
+    #[error("no kernel BTF at {}: the kernel needs CONFIG_DEBUG_INFO_BTF", .path.display())]
+    NoBtf {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the read said.
+        source: io::Error,
+    },
+    /// The BTF is damaged or of an unknown version.
+    #[error("kernel BTF cannot be read")]
+    BadBtf(#[from] faultline_ebpf::btf::BtfError),
+    /// The kernel lacks a type, member or symbol that the programs depend on.
+    #[error("this kernel's BTF lacks what the programs need")]
+    Facts(#[from] faultline_ebpf::facts::MissingFact),
+    /// bpf(2) said no to the first call.
+    #[error("bpf(2) is not permitted: CAP_BPF and CAP_PERFMON, or root, are needed")]
+    NotPermitted(#[source] io::Error),
+    /// Lockdown forbids reading kernel memory from programs.
+    #[error("kernel lockdown is {mode}: tracing programs are forbidden")]
+    Lockdown {
+        /// `confidentiality`.
+        mode: String,
+    },
+    /// There is no cgroup v2 tree.
+    #[error("no cgroup v2 mount in /proc/self/mountinfo")]
+    NoCgroup2,
+    /// Budgets must survive the agent, so their map is pinned.
+    #[error("{} is not on a bpf file system: mount one (mount -t bpf bpf /sys/fs/bpf)", .path.display())]
+    NoBpffs {
+        /// The directory asked for.
+        path: PathBuf,
+    },
+    /// A pinned object is there but is not our budget map.
+    #[error("{} is pinned already and is not a budget map of this layout", .path.display())]
+    ForeignPin {
+        /// The pin.
+        path: PathBuf,
+    },
+    /// Addresses are hidden, so call stacks cannot be checked.
+    #[error("kernel symbol addresses are hidden: CAP_SYSLOG is needed (kptr_restrict)")]
+    HiddenSymbols,
+    /// A map or helper program was refused.
+    #[error("cannot set up {what}")]
+    Setup {
+        /// Which object.
+        what: &'static str,
+        /// What bpf(2) said.
+        source: super::BpfError,
+    },
+    /// A file could not be read or made.
+    #[error("cannot access {}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Why one probe is not attached. The others of its set are not affected.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProbeError {
+    /// The fault's target function cannot be made to fail here.
+    #[error("{function} cannot be injected: {reason}")]
+    Fault {
+        /// The target function.
+        function: String,
+        /// As the preflight found.
+        reason: Unusable,
+    },
+    /// No such kernel function.
+    #[error("kernel function `{name}` does not exist{}", nearest_help(.nearest))]
+    UnknownFunction {
+        /// As the chain names it.
+        name: String,
+        /// Attachable functions with names like it, the most alike first.
+        nearest: Vec<String>,
+    },
+    /// Several functions of that name: which one the chain means cannot be told.
+    #[error("kernel function `{name}` is ambiguous: {count} of that name")]
+    AmbiguousFunction {
+        /// As the chain names it.
+        name: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// The function exists and the kernel refused to attach to it.
+    #[error("cannot attach to `{name}`: {reason}")]
+    NotAttachable {
+        /// As the chain names it.
+        name: String,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// A chain is too long.
+    #[error("{given} frames: at most {max} are supported")]
+    TooManyFrames {
+        /// Frames in the chain.
+        given: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// A percentage above 100.
+    #[error("probability {given} is not between 0 and 100")]
+    Probability {
+        /// As given.
+        given: u8,
+    },
+    /// The desired set names one probe twice.
+    #[error("the desired set holds this probe twice")]
+    Duplicate,
+    /// The node holds as many as it can.
+    #[error("the node holds {max} {what} already")]
+    Full {
+        /// Probes, functions, budgets or cgroups.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// One container is asked to carry too many probes.
+    #[error("cgroup {} would carry more than {max} probes", .cgroup.display())]
+    CrowdedCgroup {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// The limit.
+        max: usize,
+    },
+    /// None of the scope's directories exists.
+    #[error("no cgroup of the scope exists any more")]
+    ScopeGone,
+    /// The directory cannot be a target.
+    #[error("cgroup {} cannot be a target: {why}", .cgroup.display())]
+    Scope {
+        /// The directory.
+        cgroup: PathBuf,
+        /// Root of the tree, ancestor of the agent, or no cgroup v2 directory.
+        why: String,
+    },
+    /// The kernel refused a program or a map operation.
+    #[error("{what}: {reason}")]
+    Kernel {
+        /// What was tried.
+        what: String,
+        /// What the kernel said.
+        reason: String,
+    },
+}
+
+fn nearest_help(nearest: &[String]) -> String {
+    if nearest.is_empty() { String::new() } else { format!(" (nearest: {})", nearest.join(", ")) }
+}

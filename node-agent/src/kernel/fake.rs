@@ -1,0 +1,183 @@
+//! A kernel for tests of the session.
+//!
+//! Its limits: it never runs a program. Scopes are not resolved, functions exist unless listed as missing,
+//! and injections happen only when a test calls [`FakeKernel::inject`], which applies lease, end,
+//! probability 0 and `times` as the real gate does, and nothing else.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Attached, BootNanos, BudgetKey, Counters, FaultKind, FaultVerdict, Kernel, Mechanism, Preflight,
+    ProbeError, ProbeId, ProbeOutcome, ProbeSpec,
+};
+
+/// An in-memory kernel.
+#[derive(Debug, Default)]
+pub struct FakeKernel {
+    missing: BTreeSet<String>,
+    probes: BTreeMap<ProbeId, (ProbeSpec, Counters)>,
+    budgets: BTreeMap<BudgetKey, u64>,
+    lease: Cell<u64>,
+}
+
+impl FakeKernel {
+    /// A kernel on which every function exists.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, without a function of that name.
+    #[must_use]
+    pub fn without_function(mut self, name: &str) -> Self {
+        self.missing.insert(name.to_owned());
+        self
+    }
+
+    /// What a crash of the agent leaves: budgets stay (they are pinned), all else is gone.
+    #[must_use]
+    pub fn restarted(self) -> Self {
+        Self { missing: self.missing, budgets: self.budgets, ..Self::default() }
+    }
+
+    /// A task in scope reaches the target through the whole chain at `now`; true when it fails.
+    pub fn inject(&mut self, id: ProbeId, now: BootNanos) -> bool {
+        let Some((spec, counters)) = self.probes.get_mut(&id) else { return false };
+        counters.hits += 1;
+        if now.0 >= self.lease.get() || now >= spec.ends {
+            counters.expired += 1;
+            return false;
+        }
+        counters.matches += 1;
+        if spec.probability == 0 {
+            counters.sampled_out += 1;
+            return false;
+        }
+        let spent = self.budgets.entry(spec.budget).or_default();
+        if spec.times.is_some_and(|times| *spent >= u64::from(times.get())) {
+            counters.exhausted += 1;
+            return false;
+        }
+        *spent += 1;
+        counters.injections += 1;
+        true
+    }
+
+    /// The probes in force.
+    pub fn attached(&self) -> impl Iterator<Item = &ProbeSpec> {
+        self.probes.values().map(|(spec, _)| spec)
+    }
+
+    /// The lease as last set.
+    #[must_use]
+    pub fn lease(&self) -> BootNanos {
+        BootNanos(self.lease.get())
+    }
+
+    fn admit(&self, spec: &ProbeSpec) -> Result<Attached, ProbeError> {
+        if spec.probability > 100 {
+            return Err(ProbeError::Probability { given: spec.probability });
+        }
+        if spec.scope.is_empty() {
+            return Err(ProbeError::ScopeGone);
+        }
+        match spec.frames.iter().find(|frame| self.missing.contains(*frame)) {
+            Some(name) => Err(ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() }),
+            None => Ok(Attached { cgroups: spec.scope.len(), missing: Vec::new() }),
+        }
+    }
+}
+
+impl Kernel for FakeKernel {
+    fn preflight(&self) -> Preflight {
+        Preflight {
+            release: "6.1.0-fake".to_owned(),
+            arch: "x86_64".to_owned(),
+            lockdown: "none".to_owned(),
+            cgroup2: Some("/sys/fs/cgroup".into()),
+            faults: FaultKind::ALL
+                .map(|kind| FaultVerdict { kind, mechanism: Ok(Mechanism::ModifyReturn) })
+                .into(),
+        }
+    }
+
+    fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
+        let mut before = std::mem::take(&mut self.probes);
+        desired
+            .iter()
+            .map(|spec| {
+                let duplicate = self.probes.contains_key(&spec.id);
+                let result = if duplicate { Err(ProbeError::Duplicate) } else { self.admit(spec) };
+                if result.is_ok() {
+                    let counters = before.remove(&spec.id).map(|(_, counters)| counters).unwrap_or_default();
+                    self.budgets.entry(spec.budget).or_default();
+                    self.probes.insert(spec.id, (spec.clone(), counters));
+                }
+                ProbeOutcome { id: spec.id, result }
+            })
+            .collect()
+    }
+
+    fn set_lease(&self, until: BootNanos) {
+        self.lease.set(until.0);
+    }
+
+    fn counters(&self) -> BTreeMap<ProbeId, Counters> {
+        self.probes.iter().map(|(id, (_, counters))| (*id, *counters)).collect()
+    }
+
+    fn spent(&self, key: BudgetKey) -> u64 {
+        self.budgets.get(&key).copied().unwrap_or_default()
+    }
+
+    fn forget_budget(&mut self, key: BudgetKey) {
+        if self.probes.values().all(|(spec, _)| spec.budget != key) {
+            self.budgets.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn spec(id: u64, times: u32) -> ProbeSpec {
+        ProbeSpec {
+            id: ProbeId(id),
+            fault: FaultKind::Slab,
+            frames: vec!["__x64_sys_mount".to_owned()],
+            probability: 100,
+            times: NonZeroU32::new(times),
+            ends: BootNanos(100),
+            budget: BudgetKey([7; 16]),
+            scope: vec!["/sys/fs/cgroup/a".into()],
+        }
+    }
+
+    #[test]
+    fn nothing_injects_before_the_first_lease_or_after_the_end() {
+        let mut kernel = FakeKernel::new();
+        kernel.converge(&[spec(1, 0)]);
+        assert!(!kernel.inject(ProbeId(1), BootNanos(1)));
+        kernel.set_lease(BootNanos(1_000));
+        assert!(kernel.inject(ProbeId(1), BootNanos(1)));
+        assert!(!kernel.inject(ProbeId(1), BootNanos(100)));
+    }
+
+    #[test]
+    fn an_edit_and_a_restart_keep_what_is_spent() {
+        let mut kernel = FakeKernel::new();
+        kernel.set_lease(BootNanos(1_000));
+        kernel.converge(&[spec(1, 2)]);
+        assert!(kernel.inject(ProbeId(1), BootNanos(1)));
+        kernel.converge(&[spec(1, 3)]);
+        let mut kernel = kernel.restarted();
+        kernel.set_lease(BootNanos(1_000));
+        kernel.converge(&[spec(1, 3)]);
+        let failed = (0..10).filter(|_| kernel.inject(ProbeId(1), BootNanos(1))).count();
+        assert_eq!((failed, kernel.spent(BudgetKey([7; 16]))), (2, 3));
+    }
+}

@@ -1,0 +1,48 @@
+//! The kernel side of the agent: the only place with `unsafe`.
+//!
+//! [`Engine`] loads what `faultline-ebpf` generates, attaches it, and converges the attached set to a
+//! desired one. [`Kernel`] is what the session sees, so that it can be tested with a [`FakeKernel`].
+//!
+//! Nothing but the budget map is pinned: when the process dies, the kernel detaches every program.
+
+mod error;
+mod fake;
+mod preflight;
+mod spec;
+mod sys;
+
+use std::collections::BTreeMap;
+
+pub use error::{OpenError, ProbeError};
+pub use fake::FakeKernel;
+pub use preflight::{FaultVerdict, Mechanism, Preflight, Unusable};
+pub use sys::BpfError;
+pub use spec::{
+    Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome, ProbeSpec,
+};
+
+/// What a session needs of a kernel.
+pub trait Kernel: Send {
+    /// What this kernel can do.
+    fn preflight(&self) -> Preflight;
+
+    /// Makes the attached set equal to `desired`; one outcome per entry, in its order.
+    ///
+    /// Idempotent. What is gone is disarmed first: when this returns, no probe that is not desired can
+    /// inject any more. A probe that fails leaves nothing of itself; its neighbours are not affected.
+    /// Calling it again with the same set also picks up cgroups that came or went.
+    fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome>;
+
+    /// Lets every probe inject until then, and no longer. Starts at the epoch: nothing injects before the
+    /// first call. Cheap enough for every renewal; may also move the end nearer.
+    fn set_lease(&self, until: BootNanos);
+
+    /// What each attached probe saw and did. Probes that are gone are not listed.
+    fn counters(&self) -> BTreeMap<ProbeId, Counters>;
+
+    /// Injections spent under `key` since it was first used; survives the agent, not a reboot.
+    fn spent(&self, key: BudgetKey) -> u64;
+
+    /// Drops a count that no run will ask for again. Ignored while a probe uses it.
+    fn forget_budget(&mut self, key: BudgetKey);
+}

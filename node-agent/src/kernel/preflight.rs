@@ -1,0 +1,83 @@
+//! What this kernel can do, fault by fault, each verdict confirmed by an attempt.
+
+use thiserror::Error;
+
+use super::spec::FaultKind;
+
+/// A kernel's abilities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preflight {
+    /// As `uname -r` says.
+    pub release: String,
+    /// As `uname -m` says.
+    pub arch: String,
+    /// `none`, `integrity` or `confidentiality`; `none` where the kernel has no lockdown.
+    pub lockdown: String,
+    /// Where the cgroup v2 tree is mounted.
+    pub cgroup2: Option<std::path::PathBuf>,
+    /// One verdict for each fault.
+    pub faults: Vec<FaultVerdict>,
+}
+
+impl Preflight {
+    /// The verdict about one fault.
+    #[must_use]
+    pub fn fault(&self, kind: FaultKind) -> Option<&FaultVerdict> {
+        self.faults.iter().find(|verdict| verdict.kind == kind)
+    }
+}
+
+/// Whether one fault can be injected, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultVerdict {
+    /// The fault.
+    pub kind: FaultKind,
+    /// The mechanism that was attached for a moment, disarmed; or why none was.
+    pub mechanism: Result<Mechanism, Unusable>,
+}
+
+/// How a return value is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// A `BPF_MODIFY_RETURN` program.
+    ModifyReturn,
+}
+
+/// Why a function cannot be made to fail.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unusable {
+    /// The kernel has no such function.
+    #[error("the kernel has no function of that name{}", option_help(.option))]
+    Missing {
+        /// The configuration option that would add it, with what this kernel's configuration says of it.
+        option: Option<String>,
+    },
+    /// Only a specialised copy is left, which has no BTF and cannot be attached to.
+    #[error("the compiler left only the clone {clone}")]
+    Clone {
+        /// The symbol, for example `should_fail_bio.constprop.0`.
+        clone: String,
+    },
+    /// The function is there; the kernel does not allow its return value to be changed.
+    #[error("the kernel does not let its return value be changed{}", option_help(.option))]
+    NotInjectable {
+        /// The configuration option that would allow it, with what this kernel's configuration says of it.
+        option: Option<String>,
+    },
+    /// Loading or attaching failed for another reason.
+    #[error("{reason}")]
+    Refused {
+        /// What the kernel said.
+        reason: String,
+    },
+    /// The engine itself does not open on this machine.
+    #[error("{reason}")]
+    Engine {
+        /// The error, with its causes.
+        reason: String,
+    },
+}
+
+fn option_help(option: &Option<String>) -> String {
+    option.as_ref().map_or_else(String::new, |option| format!(" ({option})"))
+}
