@@ -39,7 +39,8 @@ pub struct Document {
     pub span: Span,
     /// Line of its first key, from 1.
     pub line: u32,
-    /// What was written, as JSON; of a document that could not be read to its end, what came before.
+    /// What was written, as JSON; of a document that could not be read to its end, what came before. Null for one
+    /// that is skipped: it may hold secrets, and they are none of our business.
     pub raw: Json,
     /// What it is.
     pub content: Content,
@@ -149,7 +150,8 @@ fn decode_document(document: YamlDocument, source: &[u8], file: &mut FileDocumen
             partial(root, recognised)
         };
         let line = line_col(source, Field::root("", root).place.start).line;
-        file.documents.push(Document { span: root.span, line, raw: root.to_json(), content });
+        let raw = if matches!(content, Content::Skipped(_)) { Json::Null } else { root.to_json() };
+        file.documents.push(Document { span: root.span, line, raw, content });
     }
     file.diagnostics.extend(findings.into_diagnostics());
 }

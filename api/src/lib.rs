@@ -8,6 +8,7 @@
 pub mod decode;
 pub mod diagnostic;
 pub mod duration;
+pub mod effective;
 pub mod experiment;
 pub mod guardrail;
 pub mod identity;
@@ -19,6 +20,7 @@ pub mod yaml;
 pub use decode::{Broken, Content, Document, FileDocuments, Skipped, decode};
 pub use diagnostic::{Code, Diagnostic, LineColumn, Severity, Span, line_col, render};
 pub use duration::GoDuration;
+pub use effective::{EffectiveValue, effective_values};
 pub use experiment::{CallChain, Experiment, Fault, Frame, Mode, Percent};
 pub use guardrail::{Guardrail, GuardrailMode};
 pub use identity::{ExperimentId, Kind, Place};

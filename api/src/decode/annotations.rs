@@ -1,13 +1,9 @@
 //! Annotations that we act on, and those that others act on and we must not ignore.
 
-use crate::{
-    Code, Diagnostic,
-    experiment::Annotations,
-    yaml::{Resolved, Value, quoted},
-};
+use crate::{Code, Diagnostic, experiment::Annotations, yaml::quoted};
 
 use super::{
-    fields::{Field, suggestion},
+    fields::{Field, nearest},
     findings::Findings,
     metadata::Scope,
 };
@@ -22,19 +18,23 @@ pub(super) fn read(field: Field<'_>, scope: Scope, findings: &mut Findings) -> A
     let mut read = Annotations::default();
     for entry in field.entries(findings).unwrap_or_default() {
         let annotation = Field::of_entry(entry);
-        let Some(text) = annotation.text(findings) else { continue };
-        if PAUSE.contains(&annotation.name) && text != "false" {
-            findings.push(annotation.not_yet("pausing by annotation"));
-        } else if let Some(key) = annotation.name.strip_prefix(PREFIX) {
-            if scope == Scope::Everywhere {
+        match annotation.name.strip_prefix(PREFIX) {
+            Some(key) if scope == Scope::Namespace => ours(key, annotation, &mut read, findings),
+            Some(_) => {
                 let message = "annotations of ours mean something on experiments only";
                 findings.push(Diagnostic::warning(Code::NoEffect, annotation.place, message));
-            } else {
-                ours(key, annotation, &mut read, findings);
             }
+            None => theirs(annotation, findings),
         }
     }
     read
+}
+
+fn theirs(annotation: Field<'_>, findings: &mut Findings) {
+    let text = annotation.text(findings);
+    if PAUSE.contains(&annotation.name) && text != Some("false") {
+        findings.push(annotation.not_yet("pausing by annotation"));
+    }
 }
 
 fn ours(key: &str, annotation: Field<'_>, read: &mut Annotations, findings: &mut Findings) {
@@ -48,8 +48,10 @@ fn ours(key: &str, annotation: Field<'_>, read: &mut Annotations, findings: &mut
         unknown => {
             let message = format!("there is no annotation {}", quoted(annotation.name));
             let mut diagnostic = Diagnostic::error(Code::UnknownField, annotation.place, message);
-            diagnostic.help = suggestion(unknown, KNOWN)
-                .or_else(|| Some(format!("those under `{PREFIX}` are {}", KNOWN.join(", "))));
+            diagnostic.help = Some(match nearest(unknown, KNOWN) {
+                Some(known) => format!("did you mean `{PREFIX}{known}`?"),
+                None => format!("those under `{PREFIX}` are {}", KNOWN.join(", ")),
+            });
             findings.push(diagnostic);
         }
     }
@@ -57,9 +59,7 @@ fn ours(key: &str, annotation: Field<'_>, read: &mut Annotations, findings: &mut
 
 /// A number in a string, as values of annotations are.
 fn count(annotation: Field<'_>, findings: &mut Findings) -> Option<u32> {
-    let Value::Scalar(scalar) = &annotation.node.value else { return None };
-    let Resolved::Text(text) = scalar.resolve() else { return None };
-    let Ok(number) = text.parse::<u64>() else {
+    let Ok(number) = annotation.filled_text(findings)?.parse::<u64>() else {
         findings.push(annotation.wrong_type("a whole number in quotes"));
         return None;
     };

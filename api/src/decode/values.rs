@@ -99,7 +99,6 @@ impl<'n> Field<'n> {
     /// A duration as Go writes it.
     pub(super) fn duration(self, findings: &mut Findings) -> Option<GoDuration> {
         let scalar = self.scalar("a duration such as \"90s\"", findings)?;
-        self.warn_of_yaml_1_1(scalar, findings);
         let parsed = scalar.text.parse::<GoDuration>();
         if let Ok(duration) = parsed
             && scalar.is_string()

@@ -70,6 +70,8 @@ fn syntax_error(error: &ScanError, text: &str, offsets: &Offsets) -> Diagnostic 
     let indentation = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
     if indentation.contains('\t') {
         diagnostic.help("indent with spaces: YAML does not allow tabs there")
+    } else if error.info().contains("quoted scalar") {
+        diagnostic.help("is the quote closed before the document ends?")
     } else if line.contains("{{") {
         diagnostic.help("this looks like a template: render it first")
     } else {
