@@ -1,1 +1,5 @@
-fn main() {}
+//! `cargo lab`: see `cargo lab --help`.
+
+fn main() -> std::process::ExitCode {
+    faultline_lab::cli::main()
+}

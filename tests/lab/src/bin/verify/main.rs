@@ -12,6 +12,8 @@ use std::{
 };
 
 use clap::Parser;
+use faultline_lab::packages::{self, Purpose};
+use faultline_lab::{Cache, Progress};
 use suites::{SUITES, Suite, TARGET};
 
 /// Sets up what is missing and runs every test.
@@ -85,23 +87,26 @@ struct Environment {
 
 /// Installs what a new machine lacks. What can only be had from outside is named when it cannot be had.
 fn set_up() -> Result<Environment, String> {
-    faultline_lab::setup::packages().map_err(|error| error.to_string())?;
+    let cache = Cache::from_env();
+    packages::ensure(&Purpose::ALL, &Progress::stderr(&cache)).map_err(|error| error.to_string())?;
     rustup(&["component", "add", "rustfmt", "clippy"], "rustfmt and clippy are needed")?;
     if rustup(&["target", "add", "wasm32-unknown-unknown"], "").is_err() {
         say("no wasm32-unknown-unknown target to be had: shipped guests are not rebuilt and compared");
     }
-    let tools = faultline_lab::cache::root().join("tools");
+    let tools = cache.root().join("tools");
     if !tools.join("bin/cargo-deny").exists() {
         say("installing cargo-deny (about five minutes, once)");
         let root = tools.to_string_lossy();
-        let install = ["install", "cargo-deny", "--locked", "--debug", "--version", "0.20.2", "--root", &root];
+        let install =
+            ["install", "cargo-deny", "--locked", "--debug", "--version", "0.20.2", "--root", &root];
         let status = Command::new("cargo").args(install).current_dir(env::temp_dir()).status();
         if !status.is_ok_and(|status| status.success()) {
             return Err("cargo-deny cannot be installed: is crates.io within reach?".into());
         }
     }
     let path = format!("{}:{}", tools.join("bin").display(), env::var("PATH").unwrap_or_default());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned).unwrap_or_default();
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned).unwrap_or_default();
     Ok(Environment { path, root })
 }
 
@@ -114,7 +119,10 @@ fn rustup(arguments: &[&str], needed_for: &str) -> Result<(), String> {
 }
 
 fn run_suite(suite: &Suite, environment: &Environment) -> (bool, Duration) {
-    #[expect(clippy::disallowed_methods, reason = "how long a suite took is told to a person and decides nothing")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long a suite took is told to a person and decides nothing"
+    )]
     let began = Instant::now();
     let passed = suite.commands.iter().all(|command| run_command(command, environment));
     (passed, began.elapsed())

@@ -22,7 +22,10 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "format",
         shows: "rustfmt agrees, in the workspace and in the guests' own",
         budget_min: 1,
-        commands: &["cargo fmt --all --check", "cargo fmt --all --check --manifest-path policies/guests/Cargo.toml"],
+        commands: &[
+            "cargo fmt --all --check",
+            "cargo fmt --all --check --manifest-path policies/guests/Cargo.toml",
+        ],
     },
     Suite {
         name: "licences",
@@ -46,7 +49,10 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "lab",
         shows: "kernels are built, boot, run commands, and are stopped when they hang",
         budget_min: 24,
-        commands: &["cargo test --package faultline-lab --package faultline-lab-init", "cargo lab build --all"],
+        commands: &[
+            "cargo test --package faultline-lab --package faultline-lab-init",
+            "cargo lab build --all",
+        ],
     },
     Suite {
         name: "engine",

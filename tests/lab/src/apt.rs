@@ -1,0 +1,337 @@
+//! Debian packages from suites that this machine does not have configured, without touching its
+//! configuration: an apt of our own in the cache, with sources derived from the machine's mirror.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{fs, io};
+
+use crate::cache::Cache;
+use crate::packages::tail;
+
+/// Names the mirror of a machine that is not Debian.
+pub const MIRROR_VARIABLE: &str = "FAULTLINE_LAB_DEBIAN_MIRROR";
+/// The release whose kernels the lab uses.
+const RELEASE: &str = "bookworm";
+
+/// Why a package is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum AptError {
+    /// The machine's sources name no Debian mirror.
+    #[error(
+        "this machine's apt sources name no Debian mirror; set {MIRROR_VARIABLE} to the address of one \
+         (with the package debian-archive-keyring installed)"
+    )]
+    NoMirror,
+    /// apt failed.
+    #[error("{what} failed:\n{tail}")]
+    Failed {
+        /// What was tried.
+        what: String,
+        /// The end of what it said.
+        tail: String,
+    },
+    /// The mirror does not have it.
+    #[error("the Debian mirror has no package {0}")]
+    NoPackage(String),
+    /// A file of our own.
+    #[error("cannot prepare apt in the cache")]
+    Io(#[from] io::Error),
+}
+
+/// One suite of one archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Source {
+    uri: String,
+    suite: String,
+    components: String,
+    /// A path, or a key in full.
+    signed_by: Option<String>,
+}
+
+/// An apt that knows the suites the lab needs, and whose lists are fresh.
+pub(crate) struct Apt {
+    options: Vec<String>,
+}
+
+impl Apt {
+    /// Derives the sources and fetches their lists.
+    pub(crate) fn update(cache: &Cache) -> Result<Self, AptError> {
+        let root = cache.folder("apt")?;
+        let sources = derive(&configured(), std::env::var(MIRROR_VARIABLE).ok()).ok_or(AptError::NoMirror)?;
+        for folder in ["lists/partial", "cache/archives/partial", "sources"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        fs::write(root.join("sources/faultline.sources"), render(&sources))?;
+        let path = |name: &str| root.join(name).display().to_string();
+        let settings = [
+            format!("Dir::Etc::sourceparts={}", path("sources")),
+            "Dir::Etc::sourcelist=/dev/null".into(),
+            format!("Dir::State::lists={}", path("lists")),
+            format!("Dir::Cache={}", path("cache")),
+            // The cache belongs to the caller, where apt's own user cannot write.
+            format!("APT::Sandbox::User={}", if rustix::process::geteuid().is_root() { "root" } else { "" }),
+        ];
+        let options = settings.into_iter().flat_map(|setting| ["-o".into(), setting]).collect();
+        let apt = Self { options };
+        apt.run("apt-get", &["-q", "update"], &root)?;
+        Ok(apt)
+    }
+
+    /// Names of packages that begin like this.
+    pub(crate) fn names(&self, prefix: &str) -> Result<Vec<String>, AptError> {
+        let listed = self.run("apt-cache", &["pkgnames", prefix], Path::new("/"))?;
+        Ok(listed.lines().map(String::from).collect())
+    }
+
+    /// The version that would be downloaded.
+    pub(crate) fn version(&self, package: &str) -> Result<String, AptError> {
+        let shown = self.run("apt-cache", &["show", "--no-all-versions", package], Path::new("/"));
+        let shown = shown.map_err(|_| AptError::NoPackage(package.into()))?;
+        let version = shown.lines().find_map(|line| line.strip_prefix("Version: ")).map(String::from);
+        version.ok_or_else(|| AptError::NoPackage(package.into()))
+    }
+
+    /// Downloads a package and unpacks its files, unconfigured, below `into`.
+    pub(crate) fn unpack(&self, package: &str, into: &Path) -> Result<(), AptError> {
+        let folder = tempfile::tempdir_in(into)?;
+        self.run("apt-get", &["-q", "download", package], folder.path())?;
+        let deb = fs::read_dir(folder.path())?.flatten().map(|entry| entry.path()).find(|path| is_deb(path));
+        let deb = deb.ok_or_else(|| AptError::NoPackage(package.into()))?;
+        let output = Command::new("dpkg-deb").arg("-x").arg(&deb).arg(into).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(AptError::Failed { what: format!("unpacking {}", deb.display()), tail: tail(&output.stderr, 10) })
+    }
+
+    fn run(&self, program: &str, arguments: &[&str], folder: &Path) -> Result<String, AptError> {
+        let output =
+            Command::new(program).args(&self.options).args(arguments).current_dir(folder).output()?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(AptError::Failed {
+            what: format!("{program} {}", arguments.join(" ")),
+            tail: tail(&output.stderr, 10),
+        })
+    }
+}
+
+fn is_deb(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "deb")
+}
+
+/// Everything in the machine's own sources.
+fn configured() -> Vec<Source> {
+    let parts =
+        fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = parts.collect();
+    files.sort();
+    files.insert(0, "/etc/apt/sources.list".into());
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        if file.extension().is_some_and(|extension| extension == "sources") {
+            parse_deb822(&text)
+        } else {
+            parse_lines(&text)
+        }
+    };
+    files.into_iter().flat_map(read).collect()
+}
+
+/// The suites the lab needs: the release, its security updates and its backports, from the mirrors
+/// that the machine uses for its own release. A newer Debian keeps its own suites besides.
+fn derive(configured: &[Source], mirror: Option<String>) -> Option<Vec<Source>> {
+    if let Some(uri) = mirror {
+        let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg".to_owned();
+        let suites = [RELEASE.to_owned(), format!("{RELEASE}-backports")];
+        let source = |suite| Source {
+            uri: uri.clone(),
+            suite,
+            components: "main".into(),
+            signed_by: Some(keyring.clone()),
+        };
+        return Some(suites.map(source).into());
+    }
+    let debian = |source: &&Source| has_main(source) && source.uri.trim_end_matches('/').ends_with("/debian");
+    let security = |source: &&Source| has_main(source) && source.suite.contains("-security");
+    let by_uri = configured.iter().find(debian);
+    // An archive whose address says nothing still carries backports or updates beside its release.
+    let by_suite = || configured.iter().find(|source| has_main(source) && source.suite == RELEASE);
+    let main = by_uri.or_else(by_suite)?;
+    let mut sources: Vec<Source> =
+        configured.iter().filter(|s| has_main(s) && s.signed_by == main.signed_by).cloned().collect();
+    let wanted = [(main, String::new()), (main, "-backports".into())];
+    let wanted =
+        wanted.into_iter().chain(configured.iter().find(security).map(|s| (s, "-security".to_owned())));
+    for (like, suffix) in wanted {
+        let suite = format!("{RELEASE}{suffix}");
+        if !sources.iter().any(|source| source.suite == suite) {
+            sources.push(Source { suite, components: "main".into(), ..like.clone() });
+        }
+    }
+    Some(sources)
+}
+
+fn has_main(source: &Source) -> bool {
+    source.components.split_whitespace().any(|component| component == "main")
+        && !source.uri.starts_with("cdrom:")
+}
+
+fn render(sources: &[Source]) -> String {
+    let stanza = |Source { uri, suite, components, signed_by }: &Source| {
+        let signed = signed_by.as_ref().map_or(String::new(), |key| {
+            format!("Signed-By:{}{key}\n", if key.starts_with('\n') { "" } else { " " })
+        });
+        format!("Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: {components}\n{signed}\n")
+    };
+    sources.iter().map(stanza).collect()
+}
+
+/// The format of sources.list: one suite a line, options in brackets.
+fn parse_lines(text: &str) -> Vec<Source> {
+    text.lines().filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<Source> {
+    let line = line.split('#').next()?.trim();
+    let rest = line.strip_prefix("deb")?.strip_prefix(char::is_whitespace)?.trim_start();
+    let (options, rest) = match rest.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']')?,
+        None => ("", rest),
+    };
+    let mut words = rest.split_whitespace();
+    let (uri, suite) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let signed_by =
+        options.split_whitespace().find_map(|option| option.strip_prefix("signed-by=")).map(String::from);
+    Some(Source { uri, suite, components: words.collect::<Vec<_>>().join(" "), signed_by })
+}
+
+/// The format of .sources files: stanzas of fields, each able to hold several values.
+fn parse_deb822(text: &str) -> Vec<Source> {
+    let without_comments: String =
+        text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    without_comments.split("\n\n").flat_map(parse_stanza).collect()
+}
+
+fn parse_stanza(stanza: &str) -> Vec<Source> {
+    let field = |name: &str| field(stanza, name);
+    let values =
+        |name: &str| field(name).unwrap_or_default().split_whitespace().map(String::from).collect::<Vec<_>>();
+    if !values("Types").iter().any(|kind| kind == "deb")
+        || values("Enabled").first().is_some_and(|v| v == "no")
+    {
+        return Vec::new();
+    }
+    let components = values("Components").join(" ");
+    let mut sources = Vec::new();
+    for uri in values("URIs") {
+        for suite in values("Suites") {
+            sources.push(Source {
+                uri: uri.clone(),
+                suite,
+                components: components.clone(),
+                signed_by: field("Signed-By"),
+            });
+        }
+    }
+    sources
+}
+
+/// A field's value; lines that begin with a space go on from the one before.
+fn field(stanza: &str, name: &str) -> Option<String> {
+    let mut lines = stanza
+        .lines()
+        .skip_while(|line| line.split_once(':').is_none_or(|(key, _)| !key.eq_ignore_ascii_case(name)));
+    let first = lines.next()?.split_once(':')?.1.trim().to_owned();
+    let more = lines.take_while(|line| line.starts_with([' ', '\t'])).map(|line| format!("\n{line}"));
+    Some(first + &more.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOKWORM: &str = "\
+Types: deb
+# a comment
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /keys/debian.gpg
+
+Types: deb deb-src
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+Signed-By: /keys/debian.gpg
+
+Types: deb
+Enabled: no
+URIs: http://elsewhere.example/debian
+Suites: sid
+Components: main
+";
+
+    fn suites(sources: &[Source]) -> Vec<String> {
+        sources.iter().map(|source| format!("{} {}", source.uri, source.suite)).collect()
+    }
+
+    #[test]
+    fn backports_come_from_the_mirror_the_machine_uses() {
+        let derived = derive(&parse_deb822(BOOKWORM), None).unwrap();
+        assert_eq!(
+            suites(&derived),
+            [
+                "http://mirror.example/debian bookworm",
+                "http://mirror.example/debian bookworm-updates",
+                "http://mirror.example/debian-security bookworm-security",
+                "http://mirror.example/debian bookworm-backports",
+            ]
+        );
+        assert!(derived.iter().all(|source| source.signed_by.as_deref() == Some("/keys/debian.gpg")));
+    }
+
+    #[test]
+    fn a_newer_debian_keeps_its_suites_and_gets_the_older_release_besides() {
+        let lines = "deb [arch=amd64 signed-by=/k.gpg] https://m.example/debian/ trixie main contrib # own\n\
+                     deb-src https://m.example/debian/ trixie main\n\
+                     deb [signed-by=/k.gpg] https://m.example/debian-security trixie-security main\n\
+                     deb [signed-by=/other.gpg] https://vendor.example/apt stable main\n";
+        let derived = derive(&parse_lines(lines), None).unwrap();
+        assert_eq!(
+            suites(&derived),
+            [
+                "https://m.example/debian/ trixie",
+                "https://m.example/debian-security trixie-security",
+                "https://m.example/debian/ bookworm",
+                "https://m.example/debian/ bookworm-backports",
+                "https://m.example/debian-security bookworm-security",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_machine_that_is_not_debian_has_no_mirror_until_one_is_named() {
+        let ubuntu = parse_lines("deb http://archive.example/ubuntu noble main universe\n");
+        assert_eq!(derive(&ubuntu, None), None);
+        let named = derive(&ubuntu, Some("http://m.example/debian".into())).unwrap();
+        assert_eq!(
+            suites(&named),
+            ["http://m.example/debian bookworm", "http://m.example/debian bookworm-backports"]
+        );
+    }
+
+    #[test]
+    fn what_is_rendered_parses_back_with_a_key_in_full_too() {
+        let key = "\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc".to_owned();
+        let source = |signed_by| Source {
+            uri: "http://m/debian".into(),
+            suite: "s".into(),
+            components: "main".into(),
+            signed_by,
+        };
+        let sources = [source(Some(key)), source(Some("/k.gpg".into())), source(None)];
+        assert_eq!(parse_deb822(&render(&sources)), sources);
+    }
+}

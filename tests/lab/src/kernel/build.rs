@@ -1,0 +1,175 @@
+//! Building a kernel: unpack, configure, check that every option held, make, keep the few files that
+//! matter. The tree is removed afterwards.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::recipe::{self, Recipe};
+use super::source;
+use super::store::{self, Meta};
+use super::{Kernel, KernelError, KernelId};
+use crate::cache::Cache;
+use crate::packages::{self, Purpose};
+use crate::progress::Progress;
+
+/// Lines of the log that an error shows.
+const TAIL_LINES: usize = 40;
+
+/// Why a build failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// kconfig dropped options.
+    #[error("Linux {kernel} does not take these options as asked:\n  {}", lost.join("\n  "))]
+    Lost {
+        /// Which kernel.
+        kernel: String,
+        /// The options.
+        lost: Vec<String>,
+    },
+    /// A step failed.
+    #[error("{what} failed; the whole log is {}, and ends:\n{tail}", log.display())]
+    Step {
+        /// What it was.
+        what: String,
+        /// Everything it said.
+        log: PathBuf,
+        /// The end of that.
+        tail: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot build in {}", folder.display())]
+    Io {
+        /// The work folder.
+        folder: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+struct Build<'a> {
+    id: &'a KernelId,
+    tree: PathBuf,
+    log: PathBuf,
+    progress: &'a Progress,
+}
+
+/// Builds a kernel and puts it into the cache.
+pub(crate) fn build(id: &KernelId, cache: &Cache, progress: &Progress) -> Result<Kernel, KernelError> {
+    let Some(recipe) = recipe::of(id) else { return Err(KernelError::NoImage(PathBuf::new())) };
+    packages::ensure(&[Purpose::Build], progress)?;
+    let parent = cache.folder("work")?;
+    let work = tempfile::Builder::new().prefix(&format!("{id}-")).tempdir_in(&parent)?;
+    let source = source::obtain(id, cache, work.path(), progress)?;
+    let key = recipe::key(&recipe, &source.version);
+    let build =
+        Build { id, tree: work.path().join("tree"), log: cache.new_log(&format!("build-{id}"))?, progress };
+    let made = build.make(&source.tarball, &recipe);
+    let fail = |source| BuildError::Io { folder: work.path().to_path_buf(), source };
+    let (finished, took) = match made {
+        Ok(took) => (build.gather(work.path()).map_err(fail)?, took),
+        Err(MakeError::Build(error)) => return Err(error.into()),
+        Err(MakeError::Io(error)) => return Err(fail(error).into()),
+    };
+    let meta = Meta {
+        kernel: id.to_string(),
+        release: fs::read_to_string(build.tree.join("include/config/kernel.release"))
+            .map_err(fail)?
+            .trim()
+            .into(),
+        source: source.version,
+        recipe: recipe.digest,
+        seconds: took.as_secs(),
+    };
+    let entry = store::adopt(cache, &finished, &key, meta)?;
+    Ok(store::open(id, &entry)?)
+}
+
+enum MakeError {
+    Build(BuildError),
+    Io(io::Error),
+}
+
+impl From<io::Error> for MakeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Build<'_> {
+    fn make(&self, tarball: &Path, recipe: &Recipe) -> Result<Duration, MakeError> {
+        fs::create_dir(&self.tree)?;
+        let mut unpack = Command::new("tar");
+        unpack.arg("-xf").arg(tarball).args(["--strip-components=1", "-C"]).arg(&self.tree);
+        self.step("unpack", &format!("unpacking Linux {}", self.id), unpack)?;
+        fs::write(self.tree.join("faultline.config"), &recipe.config)?;
+        self.step(
+            "config",
+            &format!("configuring Linux {}", self.id),
+            self.kbuild(&["allnoconfig", "KCONFIG_ALLCONFIG=faultline.config"]),
+        )?;
+        let lost = recipe::lost(&recipe.config, &fs::read_to_string(self.tree.join(".config"))?);
+        if !lost.is_empty() {
+            return Err(MakeError::Build(BuildError::Lost { kernel: self.id.to_string(), lost }));
+        }
+        let jobs = format!("-j{}", available_parallelism()?);
+        self.step("build", &format!("building Linux {}", self.id), self.kbuild(&[&jobs, "bzImage"]))
+    }
+
+    fn kbuild(&self, arguments: &[&str]) -> Command {
+        let mut make = Command::new("make");
+        make.args(arguments).current_dir(&self.tree);
+        // What a caller's own make or locale would change.
+        make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").env_remove("KCONFIG_CONFIG").env("LC_ALL", "C");
+        make.envs([("KBUILD_BUILD_USER", "faultline"), ("KBUILD_BUILD_HOST", "lab")]);
+        make
+    }
+
+    /// Runs a command with its output in the log; each line is a unit of progress.
+    fn step(&self, name: &str, what: &str, mut command: Command) -> Result<Duration, MakeError> {
+        let mut log = File::options().append(true).open(&self.log)?;
+        let mut step = self.progress.step(&format!("{name}-{}", self.id), what);
+        let errors = log.try_clone()?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn()?;
+        if let Some(stdout) = child.stdout.take() {
+            for line in BufReader::new(stdout).split(b'\n') {
+                let mut line = line?;
+                line.push(b'\n');
+                log.write_all(&line)?;
+                step.tick();
+            }
+        }
+        if child.wait()?.success() {
+            return Ok(step.done());
+        }
+        let tail = packages::tail(&fs::read(&self.log)?, TAIL_LINES);
+        Err(MakeError::Build(BuildError::Step { what: what.into(), log: self.log.clone(), tail }))
+    }
+
+    /// The few files that are kept.
+    fn gather(&self, work: &Path) -> io::Result<PathBuf> {
+        let finished = work.join("finished");
+        fs::create_dir(&finished)?;
+        let kept = [
+            ("arch/x86/boot/bzImage", store::IMAGE),
+            ("System.map", store::SYSTEM_MAP),
+            (".config", store::CONFIG),
+        ];
+        for (made, name) in kept {
+            fs::copy(self.tree.join(made), finished.join(name))?;
+        }
+        // As a loadable section it comes out as its bare content.
+        let status = Command::new("objcopy")
+            .args(["-O", "binary", "--only-section=.BTF", "--set-section-flags", ".BTF=alloc"])
+            .args([self.tree.join("vmlinux"), finished.join(store::BTF)])
+            .status()?;
+        if status.success() {
+            Ok(finished)
+        } else {
+            Err(io::Error::other("objcopy could not extract the BTF"))
+        }
+    }
+}
