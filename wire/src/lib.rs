@@ -1,2 +1,28 @@
-//! The protocol between reconciler and agents.
+//! The protocol between the reconciler and its agents.
+//!
+//! An agent dials the reconciler ([`client`]) and holds one session; the reconciler accepts it ([`server`]) over a
+//! Unix socket, loopback TCP, or mutual TLS ([`certs`] makes the certificates). What crosses the wire is decoded
+//! into the types of `faultline-core` ([`message`]) strictly: what is missing or out of range is an error that
+//! names the field, and never a default.
 #![forbid(unsafe_code)]
+
+pub mod address;
+pub mod certs;
+pub mod client;
+mod convert;
+pub mod error;
+mod identity;
+pub mod limits;
+pub mod message;
+pub mod server;
+pub mod tls;
+
+pub use address::Address;
+pub use error::WireError;
+pub use message::{AgentMessage, ReconcilerMessage, Version};
+
+/// What `tonic` and `prost` generate from `agent.proto`.
+#[expect(missing_docs, reason = "generated; the .proto carries the comments")]
+pub mod pb {
+    tonic::include_proto!("faultline.agent.v1");
+}

@@ -1,0 +1,203 @@
+//! What a node reports.
+
+use std::collections::BTreeMap;
+
+use faultline_api::Fault;
+use faultline_core::{
+    inventory::{Injectability, KernelReport},
+    report::{Counters, NodeReport, ProbeReport, ProbeState},
+};
+
+use super::values::{bounded, cut, fault, fault_out, generation, instant, instant_out, name, required, text};
+use crate::{error::WireError, limits::MAX_PROBES, pb};
+
+impl TryFrom<pb::NodeReport> for NodeReport {
+    type Error = WireError;
+    fn try_from(value: pb::NodeReport) -> Result<Self, WireError> {
+        let pb::NodeReport { node, boot_id, accepted, kernel, probes } = value;
+        // What a node remembers comes on top of what it holds.
+        bounded("report.probes", probes.len(), 2 * MAX_PROBES)?;
+        Ok(Self {
+            node: name("report.node", node)?,
+            boot_id: name("report.boot_id", boot_id)?,
+            accepted: generation("report.accepted", accepted)?,
+            kernel: required("report.kernel", kernel)?.try_into()?,
+            probes: probes.into_iter().map(ProbeReport::try_from).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<&NodeReport> for pb::NodeReport {
+    fn from(NodeReport { node, boot_id, accepted, kernel, probes }: &NodeReport) -> Self {
+        Self {
+            node: node.clone(),
+            boot_id: boot_id.clone(),
+            accepted: Some((*accepted).into()),
+            kernel: Some(kernel.into()),
+            probes: probes.iter().map(pb::ProbeReport::from).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::KernelReport> for KernelReport {
+    type Error = WireError;
+    fn try_from(value: pb::KernelReport) -> Result<Self, WireError> {
+        let pb::KernelReport { release, machine, faults } = value;
+        bounded("kernel.faults", faults.len(), Fault::ALL.len())?;
+        let mut verdicts = BTreeMap::new();
+        for (fault, verdict) in faults.into_iter().map(verdict).collect::<Result<Vec<_>, _>>()? {
+            if verdicts.insert(fault, verdict).is_some() {
+                let at = format!("{fault:?}");
+                return Err(WireError::NotAscending { field: "kernel.faults", at });
+            }
+        }
+        Ok(Self {
+            release: name("kernel.release", release)?,
+            machine: name("kernel.machine", machine)?,
+            faults: verdicts,
+        })
+    }
+}
+
+fn verdict(value: pb::Injectability) -> Result<(Fault, Injectability), WireError> {
+    use pb::injectability::Verdict;
+    let pb::Injectability { fault: what, verdict } = value;
+    let verdict = match required("kernel.faults.verdict", verdict)? {
+        Verdict::Yes(mechanism) => Injectability::Yes { mechanism: text("kernel.faults.yes", mechanism)? },
+        Verdict::No(reason) => Injectability::No { reason: text("kernel.faults.no", reason)? },
+    };
+    Ok((fault("kernel.faults.fault", what)?, verdict))
+}
+
+impl From<&KernelReport> for pb::KernelReport {
+    fn from(KernelReport { release, machine, faults }: &KernelReport) -> Self {
+        use pb::injectability::Verdict;
+        let faults = faults.iter().map(|(fault, verdict)| pb::Injectability {
+            fault: fault_out(*fault).into(),
+            verdict: Some(match verdict {
+                Injectability::Yes { mechanism } => Verdict::Yes(cut(mechanism)),
+                Injectability::No { reason } => Verdict::No(cut(reason)),
+            }),
+        });
+        Self { release: release.clone(), machine: machine.clone(), faults: faults.collect() }
+    }
+}
+
+impl TryFrom<pb::ProbeReport> for ProbeReport {
+    type Error = WireError;
+    fn try_from(value: pb::ProbeReport) -> Result<Self, WireError> {
+        let pb::ProbeReport {
+            id,
+            run,
+            slot,
+            uid,
+            container,
+            state,
+            attached_at,
+            ends,
+            times,
+            spent,
+            counters,
+        } = value;
+        Ok(Self {
+            id: name("probe_report.id", id)?,
+            run: required("probe_report.run", run)?.try_into()?,
+            slot: required("probe_report.slot", slot)?,
+            uid: name("probe_report.uid", uid)?,
+            container: name("probe_report.container", container)?,
+            state: required("probe_report.state", state)?.try_into()?,
+            attached_at: instant("probe_report.attached_at", attached_at)?,
+            ends: instant("probe_report.ends", ends)?,
+            times,
+            spent: required("probe_report.spent", spent)?,
+            counters: required("probe_report.counters", counters)?.try_into()?,
+        })
+    }
+}
+
+impl From<&ProbeReport> for pb::ProbeReport {
+    fn from(report: &ProbeReport) -> Self {
+        let ProbeReport { id, run, slot, uid, container, state, attached_at, ends, times, spent, counters } =
+            report;
+        Self {
+            id: id.clone(),
+            run: Some(run.into()),
+            slot: Some(*slot),
+            uid: uid.clone(),
+            container: container.clone(),
+            state: Some(state.into()),
+            attached_at: attached_at.map(instant_out),
+            ends: ends.map(instant_out),
+            times: *times,
+            spent: Some(*spent),
+            counters: Some((*counters).into()),
+        }
+    }
+}
+
+impl TryFrom<pb::ProbeState> for ProbeState {
+    type Error = WireError;
+    fn try_from(value: pb::ProbeState) -> Result<Self, WireError> {
+        use pb::probe_state::State;
+        Ok(match required("probe_state.state", value.state)? {
+            State::Attached(_) => Self::Attached,
+            State::Failed(failed) => Self::Failed { error: text("probe_state.failed.error", failed.error)? },
+            State::Detached(_) => Self::Detached,
+        })
+    }
+}
+
+impl From<&ProbeState> for pb::ProbeState {
+    fn from(state: &ProbeState) -> Self {
+        use pb::probe_state::{Attached, Detached, Failed, State};
+        let state = match state {
+            ProbeState::Attached => State::Attached(Attached {}),
+            ProbeState::Failed { error } => State::Failed(Failed { error: cut(error) }),
+            ProbeState::Detached => State::Detached(Detached {}),
+        };
+        Self { state: Some(state) }
+    }
+}
+
+impl TryFrom<pb::Counters> for Counters {
+    type Error = WireError;
+    fn try_from(value: pb::Counters) -> Result<Self, WireError> {
+        let pb::Counters {
+            hits,
+            matches,
+            sampled_out,
+            exhausted,
+            expired,
+            guarded,
+            missed_returns,
+            injections,
+        } = value;
+        Ok(Self {
+            hits: required("counters.hits", hits)?,
+            matches: required("counters.matches", matches)?,
+            sampled_out: required("counters.sampled_out", sampled_out)?,
+            exhausted: required("counters.exhausted", exhausted)?,
+            expired: required("counters.expired", expired)?,
+            guarded: required("counters.guarded", guarded)?,
+            missed_returns: required("counters.missed_returns", missed_returns)?,
+            injections: required("counters.injections", injections)?,
+        })
+    }
+}
+
+impl From<Counters> for pb::Counters {
+    fn from(counters: Counters) -> Self {
+        let Counters { hits, matches, sampled_out, exhausted, expired, guarded, missed_returns, injections } =
+            counters;
+        Self {
+            hits: Some(hits),
+            matches: Some(matches),
+            sampled_out: Some(sampled_out),
+            exhausted: Some(exhausted),
+            expired: Some(expired),
+            guarded: Some(guarded),
+            missed_returns: Some(missed_returns),
+            injections: Some(injections),
+        }
+    }
+}

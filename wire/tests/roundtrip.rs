@@ -1,0 +1,323 @@
+//! What is encoded comes back as it was, and what is incomplete or out of range does not come back at all.
+
+use std::collections::BTreeMap;
+
+use faultline_api::{ExperimentId, Fault, Frame, GoDuration, Kind, Percent};
+use faultline_core::{
+    desired::{DesiredSet, Probe, Target},
+    inventory::{Injectability, KernelReport},
+    ledger::{Activation, Generation, RunKey},
+    report::{Counters, NodeReport, ProbeReport, ProbeState},
+};
+use faultline_wire::{
+    AgentMessage, WireError,
+    message::{Ack, Desired, Hello, Nack, NackReason, ProbeAck, RenewAck, Version},
+    pb,
+};
+use jiff::Timestamp;
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    prop_assert_eq,
+    sample::select,
+};
+
+fn name() -> impl Strategy<Value = String> {
+    "[a-zA-Z0-9#/ é.-]{1,20}"
+}
+
+fn instant() -> impl Strategy<Value = Timestamp> {
+    let seconds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
+    (seconds, 0..1_000_000_000).prop_filter_map("beyond the years", |(s, ns)| Timestamp::new(s, ns).ok())
+}
+
+fn generation() -> impl Strategy<Value = Generation> {
+    any::<(u64, u64)>().prop_map(|(epoch, counter)| Generation { epoch, counter })
+}
+
+fn run() -> impl Strategy<Value = RunKey> {
+    (name(), name(), any::<u64>()).prop_map(|(namespace, name, activation)| RunKey {
+        experiment: ExperimentId { kind: Kind::KernelChaos, namespace, name },
+        activation: Activation(activation),
+    })
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    (name(), name(), name(), name(), option::of(name()), option::of(name())).prop_map(
+        |(namespace, pod, uid, container, container_id, cgroup)| Target {
+            namespace,
+            pod,
+            uid,
+            container,
+            container_id,
+            cgroup,
+        },
+    )
+}
+
+fn probe() -> impl Strategy<Value = Probe> {
+    let amounts = (0..=100_u8, option::of(1..=u64::MAX), any::<u64>());
+    let times = (option::of(0..=GoDuration::MAX.as_nanos()), option::of(instant()));
+    (name(), run(), any::<u32>(), target(), select(&Fault::ALL[..]), vec(name(), 0..5), amounts, times)
+        .prop_map(
+            |(id, run, slot, target, fault, frames, (percent, times, spent_elsewhere), (duration, ends))| {
+                Probe {
+                    id,
+                    run,
+                    slot,
+                    target,
+                    fault,
+                    call_chain: frames.into_iter().map(|function| Frame { function }).collect(),
+                    probability: Percent::new(percent).unwrap(),
+                    times,
+                    spent_elsewhere,
+                    duration: duration.map(GoDuration::from_nanos),
+                    ends,
+                }
+            },
+        )
+}
+
+fn desired() -> impl Strategy<Value = Desired> {
+    (generation(), btree_map(name(), probe(), 0..5), "[0-9a-f]{64}").prop_map(
+        |(generation, probes, content)| {
+            let probes = probes.into_iter().map(|(id, probe)| Probe { id, ..probe }).collect();
+            Desired { set: DesiredSet { generation, probes }, content }
+        },
+    )
+}
+
+fn state() -> impl Strategy<Value = ProbeState> {
+    prop_oneof![
+        Just(ProbeState::Attached),
+        Just(ProbeState::Detached),
+        name().prop_map(|error| ProbeState::Failed { error }),
+    ]
+}
+
+fn counters() -> impl Strategy<Value = Counters> {
+    any::<[u64; 8]>().prop_map(
+        |[hits, matches, sampled_out, exhausted, expired, guarded, missed_returns, injections]| Counters {
+            hits,
+            matches,
+            sampled_out,
+            exhausted,
+            expired,
+            guarded,
+            missed_returns,
+            injections,
+        },
+    )
+}
+
+fn probe_report() -> impl Strategy<Value = ProbeReport> {
+    let instants = (option::of(instant()), option::of(instant()));
+    let amounts = (option::of(any::<u64>()), any::<u64>(), counters());
+    (name(), run(), any::<u32>(), name(), name(), state(), instants, amounts).prop_map(
+        |(id, run, slot, uid, container, state, (attached_at, ends), (times, spent, counters))| ProbeReport {
+            id,
+            run,
+            slot,
+            uid,
+            container,
+            state,
+            attached_at,
+            ends,
+            times,
+            spent,
+            counters,
+        },
+    )
+}
+
+fn kernel() -> impl Strategy<Value = KernelReport> {
+    let verdict = prop_oneof![
+        name().prop_map(|mechanism| Injectability::Yes { mechanism }),
+        name().prop_map(|reason| Injectability::No { reason }),
+    ];
+    (name(), name(), btree_map(select(&Fault::ALL[..]), verdict, 0..=3))
+        .prop_map(|(release, machine, faults)| KernelReport { release, machine, faults })
+}
+
+fn node_report() -> impl Strategy<Value = NodeReport> {
+    (name(), name(), generation(), kernel(), vec(probe_report(), 0..4)).prop_map(
+        |(node, boot_id, accepted, kernel, probes)| NodeReport { node, boot_id, accepted, kernel, probes },
+    )
+}
+
+fn agent_message() -> impl Strategy<Value = AgentMessage> {
+    let probe_ack = (name(), state(), option::of(instant())).prop_map(|(id, state, attached_at)| ProbeAck {
+        id,
+        state,
+        attached_at,
+    });
+    prop_oneof![
+        (any::<(u32, u32)>(), node_report()).prop_map(|((major, minor), report)| {
+            AgentMessage::Hello(Hello { version: Version { major, minor }, report })
+        }),
+        (generation(), vec(probe_ack, 0..4))
+            .prop_map(|(generation, probes)| AgentMessage::Ack(Ack { generation, probes })),
+        (option::of(generation()), select(&NackReason::ALL[..]), name(), generation()).prop_map(
+            |(generation, reason, detail, accepted)| {
+                AgentMessage::Nack(Nack { generation, reason, detail, accepted })
+            }
+        ),
+        node_report().prop_map(AgentMessage::Report),
+        (generation(), any::<u64>())
+            .prop_map(|(generation, seq)| AgentMessage::RenewAck(RenewAck { generation, seq })),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn agent_messages_come_back(message in agent_message()) {
+        let bytes = encoded(&pb::AgentMessage { boot_ns: Some(1), body: Some((&message).into()) });
+        let body = <pb::AgentMessage as prost::Message>::decode(&*bytes).unwrap().body.unwrap();
+        prop_assert_eq!(AgentMessage::try_from(body), Ok(message));
+    }
+
+    #[test]
+    fn desired_sets_come_back(desired in desired()) {
+        let bytes = encoded(&pb::Desired::from(&desired));
+        let decoded = <pb::Desired as prost::Message>::decode(&*bytes).unwrap();
+        prop_assert_eq!(Desired::try_from(decoded), Ok(desired));
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = <pb::AgentMessage as prost::Message>::decode(&*bytes) {
+            let _ = message.body.map(AgentMessage::try_from);
+        }
+        if let Ok(desired) = <pb::Desired as prost::Message>::decode(&*bytes) {
+            let _ = Desired::try_from(desired);
+        }
+    }
+}
+
+fn encoded(message: &impl prost::Message) -> Vec<u8> {
+    message.encode_to_vec()
+}
+
+/// A probe that decodes.
+fn sound() -> pb::Probe {
+    pb::Probe {
+        id: "default/a#1/0/u/c".into(),
+        run: Some(pb::Run {
+            kind: pb::run::Kind::KernelChaos.into(),
+            namespace: "default".into(),
+            name: "a".into(),
+            activation: Some(1),
+        }),
+        slot: Some(0),
+        target: Some(pb::Target {
+            namespace: "default".into(),
+            pod: "p".into(),
+            uid: "u".into(),
+            container: "c".into(),
+            container_id: None,
+            cgroup: None,
+        }),
+        fault: pb::Fault::Slab.into(),
+        call_chain: vec![pb::Frame { function: "f".into() }],
+        probability: Some(100),
+        times: None,
+        spent_elsewhere: Some(0),
+        duration_ns: None,
+        ends: None,
+    }
+}
+
+/// Takes one thing away from a probe.
+type Spoil = fn(&mut pb::Probe);
+
+#[test]
+fn every_absent_field_of_a_probe_is_named() {
+    Probe::try_from(sound()).unwrap();
+    let table: [(&str, Spoil); 14] = [
+        ("probe.id", |probe| probe.id.clear()),
+        ("probe.run", |probe| probe.run = None),
+        ("run.kind", |probe| probe.run.as_mut().unwrap().kind = 0),
+        ("run.namespace", |probe| probe.run.as_mut().unwrap().namespace.clear()),
+        ("run.activation", |probe| probe.run.as_mut().unwrap().activation = None),
+        ("probe.slot", |probe| probe.slot = None),
+        ("probe.target", |probe| probe.target = None),
+        ("target.uid", |probe| probe.target.as_mut().unwrap().uid.clear()),
+        ("target.container", |probe| probe.target.as_mut().unwrap().container.clear()),
+        ("target.cgroup", |probe| probe.target.as_mut().unwrap().cgroup = Some(String::new())),
+        ("probe.fault", |probe| probe.fault = 0),
+        ("frame.function", |probe| probe.call_chain[0].function.clear()),
+        ("probe.probability", |probe| probe.probability = None),
+        ("probe.spent_elsewhere", |probe| probe.spent_elsewhere = None),
+    ];
+    for (field, spoil) in table {
+        let mut probe = sound();
+        spoil(&mut probe);
+        assert_eq!(Probe::try_from(probe), Err(WireError::Missing { field }));
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused_and_named() {
+    let table: [(&str, Spoil); 7] = [
+        ("probe.probability", |probe| probe.probability = Some(101)),
+        ("probe.probability", |probe| probe.probability = Some(256)),
+        ("probe.times", |probe| probe.times = Some(0)),
+        ("probe.duration_ns", |probe| probe.duration_ns = Some(1 << 63)),
+        ("probe.fault", |probe| probe.fault = 9),
+        ("run.kind", |probe| probe.run.as_mut().unwrap().kind = 9),
+        ("probe.ends", |probe| {
+            probe.ends = Some(prost_types::Timestamp { seconds: 0, nanos: 1_000_000_000 });
+        }),
+    ];
+    for (expected, spoil) in table {
+        let mut probe = sound();
+        spoil(&mut probe);
+        let error = Probe::try_from(probe).unwrap_err();
+        assert!(matches!(error, WireError::OutOfRange { field, .. } if field == expected), "{error}");
+    }
+}
+
+#[test]
+fn a_desired_set_is_bounded_ordered_and_has_a_digest() {
+    let set = |probes| pb::Desired {
+        generation: Some(Generation { epoch: 3, counter: 4 }.into()),
+        content: "0".repeat(64),
+        probes,
+    };
+    let refused = |desired: pb::Desired| Desired::try_from(desired).unwrap_err();
+    let twice = refused(set(vec![sound(), sound()]));
+    assert_eq!(twice.generation, Some(Generation { epoch: 3, counter: 4 }));
+    assert!(matches!(twice.error, WireError::NotAscending { .. }));
+    let many = refused(set(vec![sound(); 4097]));
+    assert!(matches!(many.error, WireError::TooLong { length: 4097, max: 4096, .. }));
+    let long = refused(set(vec![pb::Probe { id: "x".repeat(1101), ..sound() }]));
+    assert!(matches!(long.error, WireError::TooLong { field: "probe.id", .. }));
+    let digest = refused(pb::Desired { content: "abc".into(), ..set(vec![]) });
+    assert!(matches!(digest.error, WireError::OutOfRange { field: "desired.content", .. }));
+    let fenceless = refused(pb::Desired { generation: None, ..set(vec![]) });
+    assert_eq!(fenceless.generation, None);
+}
+
+#[test]
+fn a_text_for_people_is_cut_at_a_character_and_then_fits() {
+    let error = "é".repeat(3000);
+    let mut state = pb::ProbeState::from(&ProbeState::Failed { error });
+    let ProbeState::Failed { error } = ProbeState::try_from(state.clone()).unwrap() else {
+        panic!("other state")
+    };
+    assert_eq!(error, "é".repeat(2048));
+    state.state = None;
+    assert_eq!(ProbeState::try_from(state), Err(WireError::Missing { field: "probe_state.state" }));
+}
+
+#[test]
+fn a_kernel_report_holds_each_fault_once_at_most() {
+    let report = KernelReport { release: "6.1".into(), machine: "x86_64".into(), faults: BTreeMap::new() };
+    let mut message = pb::KernelReport::from(&report);
+    let verdict = pb::injectability::Verdict::No("why".into());
+    let slab = pb::Injectability { fault: pb::Fault::Slab.into(), verdict: Some(verdict) };
+    message.faults = vec![slab; 2];
+    let error = KernelReport::try_from(message).unwrap_err();
+    assert!(matches!(error, WireError::NotAscending { field: "kernel.faults", .. }), "{error}");
+}

@@ -1,0 +1,258 @@
+//! Sessions over real sockets: who gets in, who does not, and that every refusal is counted under its reason.
+
+mod common;
+
+use std::{os::unix::fs::PermissionsExt, time::Duration};
+
+use common::{Certificates, Recorder, Running, desired, hello};
+use faultline_core::{ledger::Generation, report::ProbeState};
+use faultline_wire::{
+    Address, AgentMessage, ReconcilerMessage, Version, WireError,
+    client::{ConnectError, ConnectTo, Received, connect},
+    message::{Ack, Hello, ProbeAck, Renew, RenewAck},
+    pb,
+    server::{Listen, ListenError, Peer, RefusalReason, Server},
+};
+
+/// Says hello and sees one exchange through.
+async fn one_exchange(running: &mut Running, to: &ConnectTo) {
+    let mut session = connect(to, hello("node-a"), 100).await.unwrap();
+    assert_eq!(session.welcome.version, Version::OURS);
+    assert_eq!(session.welcome.lease_ttl, common::LEASE_TTL);
+    let mut held = running.session().await;
+    assert_eq!(held.hello, hello("node-a"));
+
+    let desired = desired(Generation { epoch: 1, counter: 7 });
+    held.send(ReconcilerMessage::Desired(desired.clone())).await.unwrap();
+    assert_eq!(session.receive().await.unwrap(), (Received::Desired(desired), 100));
+
+    let acked = ProbeAck {
+        id: "probe".into(),
+        state: ProbeState::Failed { error: "no such function".into() },
+        attached_at: None,
+    };
+    let ack = AgentMessage::Ack(Ack { generation: Generation { epoch: 1, counter: 7 }, probes: vec![acked] });
+    session.send(&ack, 250).await.unwrap();
+    assert_eq!(held.receive().await, Some(ack));
+
+    // A renewal says what the reconciler had heard of this agent when it left.
+    let renew = Renew { generation: Generation { epoch: 1, counter: 7 }, seq: 1 };
+    held.send(ReconcilerMessage::Renew(renew)).await.unwrap();
+    assert_eq!(session.receive().await.unwrap(), (Received::Renew(renew), 250));
+    let answer = AgentMessage::RenewAck(RenewAck { generation: renew.generation, seq: 1 });
+    session.send(&answer, 260).await.unwrap();
+    assert_eq!(held.receive().await, Some(answer));
+
+    drop(session);
+    assert_eq!(held.receive().await, None);
+}
+
+#[tokio::test]
+async fn a_session_over_a_unix_socket_that_only_its_owner_can_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agents.sock");
+    let address = Address::Unix(path.clone());
+    let mut running = Running::start(Listen { address: address.clone(), tls: None }).await;
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    one_exchange(&mut running, &ConnectTo::new(address, None).unwrap()).await;
+    assert_eq!(running.stop().await, []);
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_session_over_loopback() {
+    let mut running = Running::start(common::plain()).await;
+    let to = ConnectTo::new(running.address.clone(), None).unwrap();
+    one_exchange(&mut running, &to).await;
+    assert_eq!(running.stop().await, []);
+}
+
+#[tokio::test]
+async fn a_session_over_mutual_tls_whose_certificate_names_the_node() {
+    let certificates = Certificates::new(&["node-a"]);
+    let mut running = Running::start(certificates.listen()).await;
+    let to = ConnectTo::new(running.address.clone(), Some(certificates.of("node-a"))).unwrap();
+    one_exchange(&mut running, &to).await;
+    assert_eq!(running.stop().await, []);
+}
+
+#[tokio::test]
+async fn another_nodes_certificate_is_refused_and_counted() {
+    let certificates = Certificates::new(&["node-a", "node-b"]);
+    let running = Running::start(certificates.listen()).await;
+    let to = ConnectTo::new(running.address.clone(), Some(certificates.of("node-b"))).unwrap();
+    let error = connect(&to, hello("node-a"), 0).await.unwrap_err();
+    assert!(matches!(&error, ConnectError::Refused(why) if why.contains("node-a")), "{error}");
+    assert_eq!(running.stop().await, [RefusalReason::OtherNode]);
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_refused_by_both_sides_and_counted() {
+    let (ours, theirs) = (Certificates::new(&["node-a"]), Certificates::new(&["node-a"]));
+    let running = Running::start(ours.listen()).await;
+    // The agent trusts the reconciler and shows a certificate that the reconciler does not know.
+    let mut files = theirs.of("node-a");
+    files.ca = ours.of("node-a").ca;
+    let to = ConnectTo::new(running.address.clone(), Some(files)).unwrap();
+    connect(&to, hello("node-a"), 0).await.unwrap_err();
+    running.refusals_reach(1).await;
+    // The agent does not know the reconciler's.
+    let to = ConnectTo::new(running.address.clone(), Some(theirs.of("node-a"))).unwrap();
+    let error = connect(&to, hello("node-a"), 0).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Handshake { .. }), "{error}");
+    running.refusals_reach(2).await;
+    assert_eq!(running.stop().await, [RefusalReason::WrongAuthority, RefusalReason::RefusedByPeer]);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_and_counted() {
+    let certificates = Certificates::new(&["node-a"]);
+    certificates.issue_expired("node-late");
+    let running = Running::start(certificates.listen()).await;
+    let to = ConnectTo::new(running.address.clone(), Some(certificates.of("node-late"))).unwrap();
+    connect(&to, hello("node-late"), 0).await.unwrap_err();
+    running.refusals_reach(1).await;
+    assert_eq!(running.stop().await, [RefusalReason::Expired]);
+}
+
+#[tokio::test]
+async fn a_servers_certificate_does_not_make_an_agent() {
+    let certificates = Certificates::new(&["node-a"]);
+    let running = Running::start(certificates.listen()).await;
+    let to = ConnectTo::new(running.address.clone(), Some(certificates.of("reconciler"))).unwrap();
+    connect(&to, hello("localhost"), 0).await.unwrap_err();
+    running.refusals_reach(1).await;
+    assert_eq!(running.stop().await, [RefusalReason::BadCertificate]);
+}
+
+#[tokio::test]
+async fn plain_text_to_a_tls_listener_is_refused_and_counted() {
+    let certificates = Certificates::new(&["node-a"]);
+    let running = Running::start(certificates.listen()).await;
+    let Address::MutualTls { host, port } = running.address.clone() else { panic!("not TLS") };
+    let to = ConnectTo::new(Address::Plain { host, port }, None).unwrap();
+    connect(&to, hello("node-a"), 0).await.unwrap_err();
+    running.refusals_reach(1).await;
+    assert_eq!(running.stop().await, [RefusalReason::PlainText]);
+}
+
+#[tokio::test]
+async fn no_certificate_is_refused_and_counted() {
+    let certificates = Certificates::new(&["node-a"]);
+    let running = Running::start(certificates.listen()).await;
+    common::handshake_without_certificate(&running.address, &certificates).await;
+    running.refusals_reach(1).await;
+    assert_eq!(running.stop().await, [RefusalReason::NoCertificate]);
+}
+
+#[tokio::test]
+async fn another_major_is_refused_with_both_versions_named_and_a_newer_minor_is_not() {
+    let mut running = Running::start(common::plain()).await;
+    let to = ConnectTo::new(running.address.clone(), None).unwrap();
+    let speaking = |major, minor| Hello { version: Version { major, minor }, ..hello("node-a") };
+    let error = connect(&to, speaking(2, 3), 0).await.unwrap_err().to_string();
+    assert!(error.contains("2.3") && error.contains("1.0"), "{error}");
+    connect(&to, speaking(1, 9), 0).await.unwrap();
+    assert_eq!(running.session().await.hello.version, Version { major: 1, minor: 9 });
+    assert_eq!(running.stop().await, [RefusalReason::OtherMajor]);
+}
+
+#[tokio::test]
+async fn kinds_of_message_that_a_newer_minor_adds_are_skipped() {
+    let mut running = Running::start(common::plain()).await;
+    let unknown = pb::AgentMessage { boot_ns: Some(9), body: None };
+    let ack = AgentMessage::RenewAck(RenewAck { generation: Generation::default(), seq: 5 });
+    let known = pb::AgentMessage { boot_ns: Some(10), body: Some((&ack).into()) };
+    let newer = common::raw(&running.address, Version { major: 1, minor: 1 }, vec![unknown, known]).await;
+    let mut held = running.session().await;
+    assert_eq!(held.receive().await, Some(ack));
+    drop(newer);
+    assert_eq!(running.stop().await, []);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_closes_the_session_and_is_counted() {
+    let mut running = Running::start(common::plain()).await;
+    let empty = pb::Ack { generation: None, probes: vec![] };
+    let broken = pb::AgentMessage { boot_ns: Some(9), body: Some(pb::agent_message::Body::Ack(empty)) };
+    let _stream = common::raw(&running.address, Version::OURS, vec![broken]).await;
+    assert_eq!(running.session().await.receive().await, None);
+    running.refusals_reach(1).await;
+    assert_eq!(running.stop().await, [RefusalReason::Malformed]);
+}
+
+#[tokio::test]
+async fn a_hello_without_a_report_is_refused_and_counted() {
+    let running = Running::start(common::plain()).await;
+    let bare = pb::Hello { version: Some(Version::OURS.into()), report: None };
+    let status = common::raw_hello(&running.address, bare).await.unwrap_err();
+    assert!(status.message().contains("hello.report is missing"), "{status}");
+    assert_eq!(running.stop().await, [RefusalReason::BadHello]);
+}
+
+#[tokio::test]
+async fn a_desired_set_that_cannot_be_read_reaches_the_agent_with_its_generation() {
+    let mut running = Running::start(common::plain()).await;
+    let to = ConnectTo::new(running.address.clone(), None).unwrap();
+    let mut session = connect(&to, hello("node-a"), 0).await.unwrap();
+    let generation = Generation { epoch: 2, counter: 2 };
+    let mut broken = desired(generation);
+    broken.content = "not a digest".into();
+    running.session().await.send(ReconcilerMessage::Desired(broken)).await.unwrap();
+    let (Received::Malformed(malformed), _) = session.receive().await.unwrap() else {
+        panic!("was accepted")
+    };
+    assert_eq!(malformed.generation, Some(generation));
+    assert!(matches!(malformed.error, WireError::OutOfRange { field: "desired.content", .. }));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopping_server_ends_sessions_and_a_new_one_takes_over_the_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = Address::Unix(dir.path().join("agents.sock"));
+    let listen = Listen { address: address.clone(), tls: None };
+    let to = ConnectTo::new(address, None).unwrap();
+    let mut running = Running::start(listen.clone()).await;
+    let mut session = connect(&to, hello("node-a"), 0).await.unwrap();
+    let held = running.session().await;
+    assert!(matches!(Server::bind(listen.clone()).await, Err(ListenError::InUse(_))));
+    let holding = tokio::spawn(Recorder::until_closed(held));
+    running.stop().await;
+    session.receive().await.unwrap_err();
+    holding.await.unwrap();
+    connect(&to, hello("node-a"), 0).await.unwrap_err();
+    let mut running = Running::start(listen).await;
+    one_exchange(&mut running, &to).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_refused_before_anything_is_bound() {
+    let certificates = Certificates::new(&["node-a"]);
+    let plain = Listen { tls: Some(certificates.of("reconciler")), ..common::plain() };
+    assert!(matches!(Server::bind(plain).await, Err(ListenError::UnusedTls(_))));
+    let bare = Listen { tls: None, ..certificates.listen() };
+    assert!(matches!(Server::bind(bare).await, Err(ListenError::NoTls(_))));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "precious").unwrap();
+    let taken = Listen { address: Address::Unix(file.clone()), tls: None };
+    assert!(matches!(Server::bind(taken).await, Err(ListenError::NotASocket(_))));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "precious");
+    let to = ConnectTo::new("https://localhost:1".parse().unwrap(), None);
+    assert!(matches!(to, Err(ConnectError::NoTls(_))));
+}
+
+#[tokio::test]
+async fn peers_are_told_apart() {
+    let certificates = Certificates::new(&["node-a"]);
+    let mut running = Running::start(certificates.listen()).await;
+    let to = ConnectTo::new(running.address.clone(), Some(certificates.of("node-a"))).unwrap();
+    let _session = connect(&to, hello("node-a"), 0).await.unwrap();
+    let held = tokio::time::timeout(Duration::from_secs(5), running.session()).await.unwrap();
+    assert!(matches!(&held.peer, Peer::MutualTls { nodes, .. } if nodes.len() == 1));
+    assert!(held.peer.speaks_for("node-a") && !held.peer.speaks_for("node-b"));
+    drop(held);
+    running.stop().await;
+}
