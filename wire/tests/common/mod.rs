@@ -36,16 +36,16 @@ use tokio_rustls::{
 };
 use tonic::{Status, Streaming};
 
-pub const LEASE_TTL: Duration = Duration::from_secs(3);
+pub(crate) const LEASE_TTL: Duration = Duration::from_secs(3);
 
 /// Passes sessions on and keeps refusals.
-pub struct Recorder {
+pub(crate) struct Recorder {
     sessions: mpsc::UnboundedSender<(Session, oneshot::Sender<()>)>,
     refusals: Mutex<Vec<RefusalReason>>,
 }
 
 impl Recorder {
-    pub async fn until_closed(mut held: Held) {
+    pub(crate) async fn until_closed(mut held: Held) {
         while held.receive().await.is_some() {}
     }
 }
@@ -63,7 +63,7 @@ impl SessionHandler for Recorder {
 }
 
 /// A session in the hands of the test; dropping it ends it.
-pub struct Held {
+pub(crate) struct Held {
     session: Session,
     _done: oneshot::Sender<()>,
 }
@@ -81,8 +81,8 @@ impl std::ops::DerefMut for Held {
     }
 }
 
-pub struct Running {
-    pub address: Address,
+pub(crate) struct Running {
+    pub(crate) address: Address,
     sessions: mpsc::UnboundedReceiver<(Session, oneshot::Sender<()>)>,
     recorder: Arc<Recorder>,
     stop: oneshot::Sender<()>,
@@ -90,7 +90,7 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn start(listen: Listen) -> Self {
+    pub(crate) async fn start(listen: Listen) -> Self {
         let server = Server::bind(listen).await.unwrap();
         let address = server.address().clone();
         let (sender, sessions) = mpsc::unbounded_channel();
@@ -104,13 +104,13 @@ impl Running {
         Self { address, sessions, recorder, stop, served }
     }
 
-    pub async fn session(&mut self) -> Held {
+    pub(crate) async fn session(&mut self) -> Held {
         let (session, done) = self.sessions.recv().await.unwrap();
         Held { session, _done: done }
     }
 
     /// A refusal in a handshake is counted a moment after the client saw it.
-    pub async fn refusals_reach(&self, count: usize) {
+    pub(crate) async fn refusals_reach(&self, count: usize) {
         for _ in 0..500 {
             if self.recorder.refusals.lock().unwrap().len() >= count {
                 return;
@@ -121,7 +121,7 @@ impl Running {
     }
 
     /// Stops the server and returns whom it refused.
-    pub async fn stop(self) -> Vec<RefusalReason> {
+    pub(crate) async fn stop(self) -> Vec<RefusalReason> {
         self.stop.send(()).unwrap();
         drop(self.sessions);
         tokio::time::timeout(Duration::from_secs(20), self.served).await.unwrap().unwrap();
@@ -129,15 +129,15 @@ impl Running {
     }
 }
 
-pub fn plain() -> Listen {
+pub(crate) fn plain() -> Listen {
     Listen { address: Address::Plain { host: "127.0.0.1".into(), port: 0 }, tls: None }
 }
 
 /// A folder of certificates.
-pub struct Certificates(TempDir);
+pub(crate) struct Certificates(TempDir);
 
 impl Certificates {
-    pub fn new(nodes: &[&str]) -> Self {
+    pub(crate) fn new(nodes: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let request = Request {
             nodes: nodes.iter().map(|&node| node.into()).collect(),
@@ -148,12 +148,12 @@ impl Certificates {
         Self(dir)
     }
 
-    pub fn issue_expired(&self, node: &str) {
+    pub(crate) fn issue_expired(&self, node: &str) {
         let past = now() - Duration::from_secs(2 * 86_400);
         certs::init(&Request { nodes: vec![node.into()], ..request(&self.0, past) }).unwrap();
     }
 
-    pub fn of(&self, name: &str) -> TlsFiles {
+    pub(crate) fn of(&self, name: &str) -> TlsFiles {
         let path = |file: String| self.0.path().join(file);
         TlsFiles {
             ca: path("ca.crt".into()),
@@ -162,7 +162,7 @@ impl Certificates {
         }
     }
 
-    pub fn listen(&self) -> Listen {
+    pub(crate) fn listen(&self) -> Listen {
         let address = Address::MutualTls { host: "127.0.0.1".into(), port: 0 };
         Listen { address, tls: Some(self.of("reconciler")) }
     }
@@ -185,7 +185,7 @@ fn now() -> Timestamp {
 }
 
 /// A client that trusts the reconciler and shows nothing of itself.
-pub async fn handshake_without_certificate(address: &Address, certificates: &Certificates) {
+pub(crate) async fn handshake_without_certificate(address: &Address, certificates: &Certificates) {
     let Address::MutualTls { host, port } = address else { panic!("not TLS") };
     let mut roots = RootCertStore::empty();
     let pem = std::fs::read(certificates.of("ca").ca).unwrap();
@@ -203,7 +203,7 @@ pub async fn handshake_without_certificate(address: &Address, certificates: &Cer
 }
 
 /// A session of messages as they are, well formed or not.
-pub async fn raw(
+pub(crate) async fn raw(
     address: &Address,
     version: Version,
     messages: Vec<pb::AgentMessage>,
@@ -213,7 +213,7 @@ pub async fn raw(
     open(address, std::iter::once(hello).chain(messages).collect()).await.unwrap()
 }
 
-pub async fn raw_hello(address: &Address, hello: pb::Hello) -> Result<(), Status> {
+pub(crate) async fn raw_hello(address: &Address, hello: pb::Hello) -> Result<(), Status> {
     let body = Some(pb::agent_message::Body::Hello(hello));
     open(address, vec![pb::AgentMessage { boot_ns: Some(1), body }]).await.map(drop)
 }
@@ -231,7 +231,7 @@ async fn open(
     Ok((stream, sender))
 }
 
-pub fn hello(node: &str) -> Hello {
+pub(crate) fn hello(node: &str) -> Hello {
     let kernel = KernelReport { release: "6.1.0".into(), machine: "x86_64".into(), faults: [].into() };
     let report = NodeReport {
         node: node.into(),
@@ -243,7 +243,7 @@ pub fn hello(node: &str) -> Hello {
     Hello { version: Version::OURS, report }
 }
 
-pub fn desired(generation: Generation) -> Desired {
+pub(crate) fn desired(generation: Generation) -> Desired {
     let experiment =
         ExperimentId { kind: Kind::KernelChaos, namespace: "default".into(), name: "mount".into() };
     let probe = Probe {
