@@ -1,8 +1,14 @@
 //! The reconciler: sources, stores, inventory, agents and commands around the pure pipeline of `faultline-core`.
+//!
+//! Begin with [`reconcile::reconcile`]: one pass, the whole way. [`run`] calls it again and again.
 #![forbid(unsafe_code)]
 
+pub mod agents;
 pub mod clock;
+pub mod converge;
 mod hex;
 pub mod inventory;
+pub mod metrics;
+pub mod reconcile;
 pub mod source;
 pub mod store;

@@ -77,9 +77,47 @@ impl Provider {
 
 /// Adds to the nodes what their agents found out about their kernels; an agent knows better than a file. A node
 /// that only its agent knows is a node.
-pub fn merge_reports<'a>(inventory: &mut Inventory, reports: impl IntoIterator<Item = &'a NodeReport>) {
+fn merge_reports<'a>(inventory: &mut Inventory, reports: impl IntoIterator<Item = &'a NodeReport>) {
     for report in reports {
         let node = inventory.nodes.entry(report.node.clone()).or_default();
         node.kernel = Some(report.kernel.clone());
+    }
+}
+
+/// Observes with every pass.
+#[derive(Clone, Debug, Default)]
+pub struct Observer {
+    provider: Option<Provider>,
+    last: Option<Inventory>,
+}
+
+impl Observer {
+    /// Observes through `provider`; `None`: there is no inventory, and plans are made without one.
+    #[must_use]
+    pub const fn new(provider: Option<Provider>) -> Self {
+        Self { provider, last: None }
+    }
+
+    /// What is there at `now`, with the kernels as the agents report them. Where it cannot be observed, what was
+    /// observed last, with its date: a selector must not lose its targets because a file is being replaced.
+    ///
+    /// # Errors
+    /// It cannot be observed and never could.
+    pub fn observe(
+        &mut self,
+        now: Timestamp,
+        reports: &[NodeReport],
+    ) -> Result<Option<Inventory>, InventoryError> {
+        let Some(provider) = &self.provider else { return Ok(None) };
+        match (provider.observe(now), &self.last) {
+            (Ok(inventory), _) => self.last = Some(inventory),
+            (Err(error), Some(_)) => tracing::warn!(%error, "going on with the inventory observed last"),
+            (Err(error), None) => return Err(error),
+        }
+        let mut inventory = self.last.clone();
+        if let Some(inventory) = &mut inventory {
+            merge_reports(inventory, reports);
+        }
+        Ok(inventory)
     }
 }

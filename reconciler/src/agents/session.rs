@@ -1,0 +1,153 @@
+//! One agent's session.
+
+use std::{sync::Arc, time::Duration};
+
+use faultline_core::ledger::Generation;
+use faultline_wire::{
+    AgentMessage, ReconcilerMessage,
+    message::{Desired, Nack, Renew},
+    server::{Refusal, Session, SessionClosed, SessionHandler},
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Fleet;
+use crate::metrics::{NodeLabels, ReasonLabels};
+
+/// Renewals within one lease: two may be lost.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+impl SessionHandler for Fleet {
+    async fn session(&self, session: Session) {
+        let (node, id) = (session.hello.report.node.clone(), session.welcome.session);
+        tracing::info!(node, session = id, peer = %session.peer, "agent connected");
+        self.joined(id, session.hello.report.clone());
+        // Dropped, and with it the session left, also where the server drops this future.
+        let left = Left { fleet: self, node: &node, id };
+        let _closed = Held { fleet: self, node: &node, id, session, sent: None, seq: 0 }.hold().await;
+        drop(left);
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        tracing::warn!(reason = %refusal.reason, peer = refusal.peer, detail = refusal.detail, "peer refused");
+        self.metrics.peers_refused.get_or_create(&ReasonLabels { reason: refusal.reason.as_str() }).inc();
+    }
+}
+
+struct Left<'a> {
+    fleet: &'a Fleet,
+    node: &'a str,
+    id: u64,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        tracing::info!(node = self.node, session = self.id, "agent disconnected");
+        self.fleet.left(self.node, self.id);
+    }
+}
+
+struct Held<'a> {
+    fleet: &'a Fleet,
+    node: &'a str,
+    id: u64,
+    session: Session,
+    /// What it was last told.
+    sent: Option<Arc<Desired>>,
+    /// Of the last renewal.
+    seq: u64,
+}
+
+impl Held<'_> {
+    /// Until either side ends it, or the node opens another.
+    async fn hold(mut self) -> Result<(), SessionClosed> {
+        let mut told = self.fleet.subscribe();
+        told.mark_changed();
+        let mut renewals = interval(renewal_period(self.session.welcome.lease_ttl));
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.fleet.is_newest(self.node, self.id) {
+            tokio::select! {
+                message = self.session.receive() => self.heard(message.ok_or(SessionClosed)?).await?,
+                changed = told.changed() => {
+                    changed.map_err(|_| SessionClosed)?;
+                    let desired = told.borrow_and_update().to(self.node, self.id).cloned();
+                    self.tell(desired).await?;
+                }
+                _ = renewals.tick() => self.renew().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what is desired, if it is not what was said last.
+    async fn tell(&mut self, desired: Option<Arc<Desired>>) -> Result<(), SessionClosed> {
+        match desired {
+            Some(desired)
+                if self.sent.as_ref().is_none_or(|sent| sent.set.generation != desired.set.generation) =>
+            {
+                self.session.send(ReconcilerMessage::Desired((*desired).clone())).await?;
+                self.sent = Some(desired);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), SessionClosed> {
+        let Some(generation) = self.sent.as_ref().map(|sent| sent.set.generation) else { return Ok(()) };
+        if !self.fleet.is_vouched_for() {
+            tracing::error!(node = self.node, "lease not renewed: no pass has gone through for too long");
+            return Ok(());
+        }
+        self.seq += 1;
+        self.session.send(ReconcilerMessage::Renew(Renew { generation, seq: self.seq })).await?;
+        self.fleet.metrics.lease_renewals.get_or_create(&NodeLabels { node: self.node.to_owned() }).inc();
+        Ok(())
+    }
+
+    async fn heard(&mut self, message: AgentMessage) -> Result<(), SessionClosed> {
+        match message {
+            AgentMessage::Report(report) if report.node == self.node => {
+                self.fleet.reported(self.id, report);
+                Ok(())
+            }
+            AgentMessage::Report(report) => {
+                tracing::error!(
+                    node = self.node,
+                    other = report.node,
+                    "a report about another node is dropped"
+                );
+                Ok(())
+            }
+            // How each probe fared, and what is being spent, is in the report.
+            AgentMessage::Ack(_) => self.session.send(ReconcilerMessage::ReportRequest).await,
+            AgentMessage::Nack(nack) => {
+                self.refused_by_agent(&nack);
+                Ok(())
+            }
+            AgentMessage::RenewAck(ack) => self.compare(ack.generation).await,
+            AgentMessage::Hello(_) => Ok(()),
+        }
+    }
+
+    /// The agent holds something newer, or other content: the next pass raises the generation above it.
+    fn refused_by_agent(&mut self, nack: &Nack) {
+        let (reason, detail) = (nack.reason.as_str(), &nack.detail);
+        tracing::error!(node = self.node, reason, detail, accepted = %nack.accepted, "the agent refused its desired set");
+        self.fleet.metrics.sets_refused.get_or_create(&ReasonLabels { reason }).inc();
+        self.fleet.amend(self.node, self.id, |report| report.accepted = nack.accepted);
+    }
+
+    /// Says again what the agent is not at. It may have refused what it was told, or lost its memory.
+    async fn compare(&mut self, at: Generation) -> Result<(), SessionClosed> {
+        match &self.sent {
+            Some(sent) if at < sent.set.generation => {
+                self.session.send(ReconcilerMessage::Desired((**sent).clone())).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn renewal_period(lease_ttl: Duration) -> Duration {
+    lease_ttl / RENEWALS_PER_LEASE
+}
