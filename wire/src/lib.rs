@@ -22,7 +22,12 @@ pub use error::WireError;
 pub use message::{AgentMessage, ReconcilerMessage, Version};
 
 /// What `tonic` and `prost` generate from `agent.proto`.
-#[expect(missing_docs, reason = "generated; the .proto carries the comments")]
+#[expect(
+    missing_docs,
+    clippy::missing_errors_doc,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the .proto carries the comments"
+)]
 pub mod pb {
     tonic::include_proto!("faultline.agent.v1");
 }

@@ -60,7 +60,7 @@ pub struct Welcome {
 pub struct Desired {
     /// Generation and probes.
     pub set: DesiredSet,
-    /// SHA-256 of the probes, 64 hexadecimal digits. Agents compare it and do not work it out.
+    /// `sha256:<hex>` of the probes, as the ledger has it. Agents compare it and do not work it out.
     pub content: String,
 }
 

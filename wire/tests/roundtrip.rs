@@ -1,5 +1,7 @@
 //! What is encoded comes back as it was, and what is incomplete or out of range does not come back at all.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers included")]
+
 use std::collections::BTreeMap;
 
 use faultline_api::{ExperimentId, Fault, Frame, GoDuration, Kind, Percent};
@@ -80,7 +82,7 @@ fn probe() -> impl Strategy<Value = Probe> {
 }
 
 fn desired() -> impl Strategy<Value = Desired> {
-    (generation(), btree_map(name(), probe(), 0..5), "[0-9a-f]{64}").prop_map(
+    (generation(), btree_map(name(), probe(), 0..5), "sha256:[0-9a-f]{64}").prop_map(
         |(generation, probes, content)| {
             let probes = probes.into_iter().map(|(id, probe)| Probe { id, ..probe }).collect();
             Desired { set: DesiredSet { generation, probes }, content }
@@ -282,7 +284,7 @@ fn values_out_of_range_are_refused_and_named() {
 fn a_desired_set_is_bounded_ordered_and_has_a_digest() {
     let set = |probes| pb::Desired {
         generation: Some(Generation { epoch: 3, counter: 4 }.into()),
-        content: "0".repeat(64),
+        content: format!("sha256:{}", "0".repeat(64)),
         probes,
     };
     let refused = |desired: pb::Desired| Desired::try_from(desired).unwrap_err();

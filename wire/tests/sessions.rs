@@ -1,5 +1,7 @@
 //! Sessions over real sockets: who gets in, who does not, and that every refusal is counted under its reason.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, helpers included")]
+
 mod common;
 
 use std::{os::unix::fs::PermissionsExt, time::Duration};

@@ -76,7 +76,9 @@ mod tests {
     #[test]
     fn a_session_starts_over() {
         let mut backoff = Backoff::new(FIRST, MOST, 7);
-        (0..20).for_each(|_| drop(backoff.next_wait()));
+        for _ in 0..20 {
+            backoff.next_wait();
+        }
         backoff.reset();
         assert!(backoff.next_wait() <= FIRST);
     }

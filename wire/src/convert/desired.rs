@@ -30,16 +30,18 @@ impl TryFrom<pb::Desired> for Desired {
     }
 }
 
-/// 64 hexadecimal digits.
+/// `sha256:` and 64 hexadecimal digits.
 fn digest(content: String) -> Result<String, WireError> {
     let field = "desired.content";
     if content.is_empty() {
         return Err(WireError::Missing { field });
     }
-    if content.len() == 64 && content.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    let hex = content.strip_prefix("sha256:").unwrap_or_default();
+    if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(content);
     }
-    Err(WireError::OutOfRange { field, value: format!("{content:.70?}"), expected: "64 hexadecimal digits" })
+    let value = format!("{content:.80?}");
+    Err(WireError::OutOfRange { field, value, expected: "sha256: and 64 hexadecimal digits" })
 }
 
 impl From<&Desired> for pb::Desired {

@@ -266,5 +266,8 @@ pub(crate) fn desired(generation: Generation) -> Desired {
         duration: None,
         ends: None,
     };
-    Desired { set: DesiredSet { generation, probes: vec![probe] }, content: "ab".repeat(32) }
+    Desired {
+        set: DesiredSet { generation, probes: vec![probe] },
+        content: format!("sha256:{}", "ab".repeat(32)),
+    }
 }
