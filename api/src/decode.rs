@@ -15,7 +15,7 @@ mod values;
 use serde_json::Value as Json;
 
 use crate::{
-    Code, Diagnostic, Experiment, ExperimentId, Guardrail, Severity, Span, line_col,
+    Code, Diagnostic, Experiment, ExperimentId, Guardrail, Lines, Severity, Span,
     yaml::{self, Node, YamlDocument},
 };
 
@@ -113,24 +113,21 @@ impl FileDocuments {
 #[must_use]
 pub fn decode(source: impl AsRef<[u8]>) -> FileDocuments {
     let source = source.as_ref();
+    let lines = Lines::new(source);
     let mut file = FileDocuments::default();
     for document in yaml::parse(source) {
-        decode_document(document, source, &mut file);
+        decode_document(document, &lines, &mut file);
     }
+    file.diagnostics = findings::bounded(file.diagnostics);
     file
 }
 
-fn decode_document(document: YamlDocument, source: &[u8], file: &mut FileDocuments) {
+fn decode_document(document: YamlDocument, lines: &Lines<'_>, file: &mut FileDocuments) {
     let YamlDocument { span, root, fatal, problems } = document;
     let Some(root) = root else {
         file.diagnostics.extend(fatal);
         let content = Content::Broken(Broken::Unrecognised { kind: None, name: None });
-        file.documents.push(Document {
-            span,
-            line: line_col(source, span.start).line,
-            raw: Json::Null,
-            content,
-        });
+        file.documents.push(Document { span, line: lines.line(span.start), raw: Json::Null, content });
         return;
     };
     let mut findings = Findings::default();
@@ -149,7 +146,7 @@ fn decode_document(document: YamlDocument, source: &[u8], file: &mut FileDocumen
         } else {
             partial(root, recognised)
         };
-        let line = line_col(source, Field::root("", root).place.start).line;
+        let line = lines.line(Field::root("", root).place.start);
         let raw = if matches!(content, Content::Skipped(_)) { Json::Null } else { root.to_json() };
         file.documents.push(Document { span: root.span, line, raw, content });
     }

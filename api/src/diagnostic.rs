@@ -7,7 +7,7 @@ mod render;
 use serde::{Deserialize, Serialize};
 
 pub use code::Code;
-pub use position::{LineColumn, line_col};
+pub use position::{LineColumn, Lines, line_col};
 pub use render::render;
 
 /// A byte range of a file, end exclusive.

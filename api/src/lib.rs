@@ -18,7 +18,7 @@ pub mod tightening;
 pub mod yaml;
 
 pub use decode::{Broken, Content, Document, FileDocuments, Skipped, decode};
-pub use diagnostic::{Code, Diagnostic, LineColumn, Severity, Span, line_col, render};
+pub use diagnostic::{Code, Diagnostic, LineColumn, Lines, Severity, Span, line_col, render};
 pub use duration::GoDuration;
 pub use effective::{EffectiveValue, effective_values};
 pub use experiment::{CallChain, Experiment, Fault, Frame, Mode, Percent};

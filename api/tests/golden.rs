@@ -1,6 +1,6 @@
 //! Each file of `tests/cases` with everything that is said about it, as golden text.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fs, path::Path};
 
 use faultline_api::{Content, FileDocuments, decode, render};
 
@@ -17,25 +17,21 @@ fn every_case_decodes_and_reads_as_recorded() {
     insta::with_settings!({ snapshot_path => "cases", prepend_module_to_snapshot => false, omit_expression => true }, {
         for name in names {
             let source = fs::read(directory.join(&name)).unwrap();
-            insta::assert_snapshot!(name.as_str(), report(&name, &source, &decode(&source)));
+            insta::assert_snapshot!(name.as_str(), report(&name, &source, &decode(&source)).unwrap());
         }
     });
 }
 
-fn report(name: &str, source: &[u8], file: &FileDocuments) -> String {
+fn report(name: &str, source: &[u8], file: &FileDocuments) -> serde_json::Result<String> {
     let mut out = String::new();
     for document in &file.documents {
-        write!(out, "line {}: ", document.line).unwrap();
-        match &document.content {
-            Content::Experiment(experiment) => {
-                writeln!(out, "{}", serde_json::to_string_pretty(experiment).unwrap()).unwrap();
-            }
-            Content::Guardrail(guardrail) => {
-                writeln!(out, "{}", serde_json::to_string_pretty(guardrail).unwrap()).unwrap();
-            }
-            Content::Skipped(skipped) => writeln!(out, "{skipped:?}").unwrap(),
-            Content::Broken(broken) => writeln!(out, "broken: {broken:?}").unwrap(),
-        }
+        let content = match &document.content {
+            Content::Experiment(experiment) => serde_json::to_string_pretty(experiment)?,
+            Content::Guardrail(guardrail) => serde_json::to_string_pretty(guardrail)?,
+            Content::Skipped(skipped) => format!("{skipped:?}"),
+            Content::Broken(broken) => format!("broken: {broken:?}"),
+        };
+        out += &format!("line {}: {content}\n", document.line);
     }
-    format!("{out}\n{}", render(&file.diagnostics, name, source, false))
+    Ok(format!("{out}\n{}", render(&file.diagnostics, name, source, false)))
 }

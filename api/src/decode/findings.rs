@@ -2,8 +2,11 @@
 
 use crate::{Code, Diagnostic, Severity};
 
-/// Most diagnostics per document. Nobody reads more, and a file of a megabyte could have a hundred thousand.
-const MOST_FINDINGS: usize = 100;
+/// Most diagnostics per document. Nobody reads more, and a document of a megabyte could have a hundred thousand.
+const MOST_PER_DOCUMENT: usize = 100;
+
+/// Most diagnostics per file, for the same reason.
+const MOST_PER_FILE: usize = 1000;
 
 /// Collects diagnostics; never stops anything.
 #[derive(Debug, Default)]
@@ -16,7 +19,7 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.errors += usize::from(diagnostic.severity == Severity::Error);
-        if self.kept.len() < MOST_FINDINGS { self.kept.push(diagnostic) } else { self.dropped += 1 }
+        if self.kept.len() < MOST_PER_DOCUMENT { self.kept.push(diagnostic) } else { self.dropped += 1 }
     }
 
     pub(super) fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
@@ -33,10 +36,27 @@ impl Findings {
         self.kept.sort_by_key(|diagnostic| diagnostic.span);
         if self.dropped > 0 {
             let message = format!("{} more problems of this document are not listed", self.dropped);
-            let last = self.kept.last().and_then(|diagnostic| diagnostic.span);
-            let severity = if self.errors > 0 { Diagnostic::error } else { Diagnostic::warning };
-            self.kept.push(severity(Code::TooManyProblems, last, message));
+            self.kept.push(more(message, &self.kept, self.errors > 0));
         }
         self.kept
     }
+}
+
+/// The diagnostics of a file, cut off where they are too many.
+pub(super) fn bounded(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let dropped = diagnostics.len().saturating_sub(MOST_PER_FILE);
+    if dropped > 0 {
+        let errors = diagnostics.iter().any(Diagnostic::is_error);
+        diagnostics.truncate(MOST_PER_FILE);
+        let message = format!("{dropped} more problems of this file are not listed");
+        diagnostics.push(more(message, &diagnostics, errors));
+    }
+    diagnostics
+}
+
+/// What stands for those that are not listed, at the last one that is.
+fn more(message: String, listed: &[Diagnostic], errors: bool) -> Diagnostic {
+    let place = listed.last().and_then(|diagnostic| diagnostic.span);
+    let severity = if errors { Diagnostic::error } else { Diagnostic::warning };
+    severity(Code::TooManyProblems, place, message)
 }

@@ -11,18 +11,47 @@ pub struct LineColumn {
     pub column: u32,
 }
 
-/// Line and column of the byte at `offset`. An offset behind the end is taken as the end, and bytes that are not
-/// UTF-8 count as one character each. `\n`, `\r\n` and a lone `\r` end a line, as in YAML.
+/// Where the lines of a text begin, for looking up many places. `\n`, `\r\n` and a lone `\r` end a line, as in YAML.
+#[derive(Clone, Debug)]
+pub struct Lines<'s> {
+    source: &'s [u8],
+    starts: Vec<usize>,
+}
+
+impl<'s> Lines<'s> {
+    /// Finds the lines of `source`.
+    #[must_use]
+    pub fn new(source: &'s [u8]) -> Self {
+        let behind_breaks = (0..source.len()).filter(|&at| ends_line(source, at)).map(|at| at + 1);
+        Self { source, starts: std::iter::once(0).chain(behind_breaks).collect() }
+    }
+
+    /// Line of the byte at `offset`, from 1. An offset behind the end is taken as the end.
+    #[must_use]
+    pub fn line(&self, offset: usize) -> u32 {
+        u32::try_from(self.index(offset) + 1).unwrap_or(u32::MAX)
+    }
+
+    /// Line and column of the byte at `offset`, likewise. Bytes that are not UTF-8 count as one character each.
+    #[must_use]
+    pub fn line_col(&self, offset: usize) -> LineColumn {
+        let offset = offset.min(self.source.len());
+        let before = &self.source[self.starts[self.index(offset)]..offset];
+        let characters: usize =
+            before.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum();
+        LineColumn { line: self.line(offset), column: u32::try_from(characters + 1).unwrap_or(u32::MAX) }
+    }
+
+    /// Which of the starts is the last that is not behind `offset`.
+    fn index(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+}
+
+/// Line and column of one byte; see [`Lines::line_col`].
 #[must_use]
 pub fn line_col(source: &[u8], offset: usize) -> LineColumn {
-    let before = &source[..offset.min(source.len())];
-    let line_start = (0..before.len()).rev().find(|&at| ends_line(source, at)).map_or(0, |at| at + 1);
-    let breaks = (0..line_start).filter(|&at| ends_line(source, at)).count();
-    let mut column = 0;
-    for chunk in before[line_start..].utf8_chunks() {
-        column += chunk.valid().chars().count() + chunk.invalid().len();
-    }
-    LineColumn { line: count(breaks), column: count(column) }
+    Lines::new(source).line_col(offset)
 }
 
 /// Whether the byte at `at` is the last of a line.
@@ -32,11 +61,6 @@ fn ends_line(source: &[u8], at: usize) -> bool {
         b'\r' => source.get(at + 1) != Some(&b'\n'),
         _ => false,
     }
-}
-
-/// From a zero-based count to a one-based number.
-fn count(zero_based: usize) -> u32 {
-    u32::try_from(zero_based + 1).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -64,7 +88,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_later_offset_is_never_at_an_earlier_place(bytes: Vec<u8>, a in 0..200_usize, b in 0..200_usize) {
-            prop_assert!(line_col(&bytes, a.min(b)) <= line_col(&bytes, a.max(b)));
+            let lines = Lines::new(&bytes);
+            prop_assert!(lines.line_col(a.min(b)) <= lines.line_col(a.max(b)));
         }
     }
 }

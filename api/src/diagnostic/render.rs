@@ -1,13 +1,13 @@
 //! Diagnostics as people read them: place, underlined text, help.
 
-use std::{fmt::Write as _, ops::Range};
+use std::ops::Range;
 
 use annotate_snippets::{
-    Annotation, AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str,
+    Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
     renderer::DecorStyle,
 };
 
-use super::{Diagnostic, Severity, Span, line_col};
+use super::{Diagnostic, LineColumn, Lines, Severity, Span};
 
 /// Longest excerpt that is shown of a line on either side of a finding, in bytes: a file may be a single line of a
 /// megabyte, and what is shown is laid out again for every finding.
@@ -17,13 +17,13 @@ const LONGEST_EXCERPT: usize = 400;
 /// after each. Invalid bytes of `source` are shown as `?`. `color` adds ANSI escapes.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], file_name: &str, source: impl AsRef<[u8]>, color: bool) -> String {
-    let bytes = source.as_ref();
-    let text = text_of(bytes);
+    let text = text_of(source.as_ref());
+    let file = File { name: file_name, text: &text, lines: Lines::new(text.as_bytes()) };
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        let group = group(diagnostic, file_name, &text);
-        let _infallible = writeln!(out, "{}\n", renderer.render(&[group]));
+        out.push_str(&renderer.render(&[file.group(diagnostic)]));
+        out.push_str("\n\n");
     }
     out
 }
@@ -38,82 +38,79 @@ fn text_of(bytes: &[u8]) -> String {
     text
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, file_name: &'a str, text: &'a str) -> Group<'a> {
-    let level = match diagnostic.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-        Severity::Note => Level::NOTE,
-    };
-    let mut group = level
-        .primary_title(diagnostic.message.as_str())
-        .id(diagnostic.code.as_str())
-        .elements(Vec::<Snippet<'a, Annotation<'a>>>::new());
-    match diagnostic.span {
-        Some(span) => {
-            let mut places = vec![(span, AnnotationKind::Primary, None)];
-            places.extend(
-                diagnostic.related.iter().map(|(span, what)| (*span, AnnotationKind::Context, Some(what))),
-            );
-            group = group.elements(snippets(&places, file_name, text));
-        }
-        None => group = group.element(annotate_snippets::Origin::path(file_name)),
-    }
-    if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
-    }
-    group
-}
-
-type PlaceIn<'a> = (Span, AnnotationKind, Option<&'a String>);
-
-/// One snippet for all places where they are near each other on lines of ordinary length, else one for each.
-fn snippets<'a>(
-    places: &[PlaceIn<'a>],
-    file_name: &'a str,
+/// What diagnostics point into.
+struct File<'a> {
+    name: &'a str,
     text: &'a str,
-) -> Vec<Snippet<'a, Annotation<'a>>> {
-    let windows: Vec<_> = places.iter().map(|(span, ..)| window(*span, text)).collect();
-    let (start, end) = windows.iter().fold((usize::MAX, 0), |(start, end), window| {
-        (start.min(window.excerpt.start), end.max(window.excerpt.end))
-    });
-    if windows.iter().all(|window| window.whole_lines) && end - start <= 4 * LONGEST_EXCERPT {
-        let annotations = places
-            .iter()
-            .zip(&windows)
-            .map(|((_, kind, what), window)| annotation(*kind, *what, &window.marked, start));
-        return vec![snippet(start..end, file_name, text).annotations(annotations)];
-    }
-    let each = places.iter().zip(windows);
-    each.map(|((_, kind, what), window)| {
-        let mark = annotation(*kind, *what, &window.marked, window.excerpt.start);
-        snippet(window.excerpt, file_name, text).annotation(mark)
-    })
-    .collect()
+    lines: Lines<'a>,
 }
 
-fn annotation<'a>(
-    kind: AnnotationKind,
-    what: Option<&String>,
-    marked: &Range<usize>,
-    start: usize,
-) -> Annotation<'a> {
-    let annotation = kind.span(marked.start - start..marked.end - start);
+type Place<'a> = (Span, AnnotationKind, Option<&'a str>);
+
+impl<'a> File<'a> {
+    fn group(&self, diagnostic: &'a Diagnostic) -> Group<'a> {
+        let level = match diagnostic.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.as_str());
+        let mut group = Group::with_title(title);
+        match diagnostic.span {
+            Some(span) => {
+                let related = diagnostic.related.iter();
+                let related =
+                    related.map(|(span, what)| (*span, AnnotationKind::Context, Some(what.as_str())));
+                let places: Vec<_> =
+                    std::iter::once((span, AnnotationKind::Primary, None)).chain(related).collect();
+                group = self.with_places(group, &places);
+            }
+            None => group = group.element(Origin::path(self.name)),
+        }
+        match &diagnostic.help {
+            Some(help) => group.element(Level::HELP.message(normalize_untrusted_str(help))),
+            None => group,
+        }
+    }
+
+    /// One snippet for all places where they are near each other on lines of ordinary length, else one for each.
+    fn with_places(&self, group: Group<'a>, places: &[Place<'a>]) -> Group<'a> {
+        let windows: Vec<_> = places.iter().map(|(span, ..)| window(*span, self.text)).collect();
+        let (start, end) = windows.iter().fold((usize::MAX, 0), |(start, end), window| {
+            (start.min(window.excerpt.start), end.max(window.excerpt.end))
+        });
+        if windows.iter().all(|window| window.from_line_start) && end - start <= 4 * LONGEST_EXCERPT {
+            let annotations =
+                places.iter().zip(&windows).map(|(place, window)| annotation(place, window, start));
+            return group.element(self.snippet(start..end).path(self.name).annotations(annotations));
+        }
+        places.iter().zip(&windows).fold(group, |group, (place, window)| {
+            let LineColumn { line, column } = self.lines.line_col(window.marked.start);
+            let origin = Origin::path(self.name).line(line as usize).char_column(column as usize);
+            let mark = annotation(place, window, window.excerpt.start);
+            group.element(origin).element(self.snippet(window.excerpt.clone()).annotation(mark))
+        })
+    }
+
+    fn snippet(&self, excerpt: Range<usize>) -> Snippet<'a, Annotation<'a>> {
+        let line = self.lines.line(excerpt.start);
+        Snippet::source(&self.text[excerpt]).line_start(line as usize)
+    }
+}
+
+fn annotation<'a>((_, kind, what): &Place<'a>, window: &Window, start: usize) -> Annotation<'a> {
+    let annotation = kind.span(window.marked.start - start..window.marked.end - start);
     match what {
         Some(what) => annotation.label(normalize_untrusted_str(what)),
         None => annotation,
     }
 }
 
-fn snippet<'a>(excerpt: Range<usize>, file_name: &'a str, text: &'a str) -> Snippet<'a, Annotation<'a>> {
-    let line = line_col(text.as_bytes(), excerpt.start).line;
-    Snippet::source(&text[excerpt]).line_start(line as usize).path(file_name)
-}
-
 /// What is shown of a text for one span, and what is underlined of it.
 struct Window {
     excerpt: Range<usize>,
     marked: Range<usize>,
-    whole_lines: bool,
+    from_line_start: bool,
 }
 
 /// The lines that the span is on, cut where they are long. A span over several lines is underlined on its first.
@@ -127,6 +124,6 @@ fn window(span: Span, text: &str) -> Window {
     Window {
         excerpt: shown_start..shown_end,
         marked: start..end.min(shown_end),
-        whole_lines: shown_start == line_start && shown_end == line_end,
+        from_line_start: shown_start == line_start,
     }
 }
