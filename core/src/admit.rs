@@ -1,13 +1,19 @@
 //! Stage 6: what the guardrails say once targets are known, one run after the other.
 
+use std::collections::BTreeSet;
+
+use faultline_api::{Reason, RunState, Tightening};
 use jiff::Timestamp;
 
 use crate::{
     defaults::Defaults,
-    due::WhyNot,
-    judge::Judged,
-    review::Evaluator,
-    select::{Selected, SelectedRun},
+    due::{Step, WhyNot, complete},
+    effective::Effective,
+    judge::{Asked, Judged, Outcome, Subject, is_asked, prepare, review},
+    ledger::Run,
+    parse::Declared,
+    review::{Active, Admission, Evaluator, Moment, Operation, SelectedTarget},
+    select::{Selected, SelectedRun, Selection},
 };
 
 /// The runs that are left.
@@ -30,6 +36,163 @@ pub fn admit<'a>(
     defaults: &Defaults,
     now: Timestamp,
 ) -> Admitted<'a> {
-    let _ = (selected, evaluator, defaults, now);
-    todo!("lands next")
+    let Selected { judged, mut runs, mut why_nots } = selected;
+    let guardrails = prepare(&judged.parsed.guardrails, evaluator);
+    let mut court = Court { guardrails, evaluator, defaults, now, active: Vec::new() };
+    runs.sort_by(|a, b| order(a).cmp(&order(b)));
+    runs.retain_mut(|run| match court.hear(run) {
+        Ok(()) => true,
+        Err(why_not) => {
+            why_nots.push(why_not);
+            false
+        }
+    });
+    runs.sort_by(|a, b| a.candidate.key.cmp(&b.candidate.key));
+    Admitted { judged, runs, why_nots }
+}
+
+/// Runs that started come first.
+fn order<'r>(run: &'r SelectedRun<'_>) -> (bool, Timestamp, &'r crate::ledger::RunKey) {
+    let candidate = &run.candidate;
+    (candidate.run.started.is_none(), candidate.run.started.unwrap_or(candidate.run.created), &candidate.key)
+}
+
+/// The fold's state: what was admitted so far.
+struct Court<'c> {
+    guardrails: Vec<Asked<'c>>,
+    evaluator: &'c dyn Evaluator,
+    defaults: &'c Defaults,
+    now: Timestamp,
+    active: Vec<Active>,
+}
+
+impl Court<'_> {
+    /// Decides on one run. A newcomer that may not run never began: it comes back as the reason why not.
+    fn hear(&mut self, run: &mut SelectedRun<'_>) -> Result<(), WhyNot> {
+        let (Some(declared), Some(selection)) = (run.candidate.declared, &run.selection) else {
+            return Ok(());
+        };
+        if selection.targets.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.ask(declared, run, selection.clone());
+        self.apply(run, outcome)?;
+        if let (true, Some(selection)) = (run.candidate.run.wants_probes(), &run.selection) {
+            self.active.push(active(run, selection));
+        }
+        Ok(())
+    }
+
+    fn ask(&self, declared: &Declared, run: &mut SelectedRun<'_>, selection: Selection) -> Outcome {
+        let candidate = &mut run.candidate;
+        let operation = match candidate.step {
+            Step::Begin => Operation::Create,
+            Step::Edit => Operation::Update,
+            Step::GoOn | Step::Resume | Step::Hold | Step::End | Step::Over => Operation::Renew,
+        };
+        let namespaces = selection.targets.iter().map(|target| target.target.namespace.as_str()).collect();
+        let subject =
+            Subject { namespaces, fault: declared.experiment.fault, source: &declared.place.source };
+        let values = Effective::of(
+            &declared.experiment,
+            &candidate.run.tightened,
+            self.defaults,
+            candidate.run.started,
+        );
+        let mut review = review(declared, operation);
+        review.admission = Some(self.admission(&selection));
+        let mut evaluate = |module: &crate::parse::Module, settings: &_, review: &_| {
+            self.evaluator.evaluate(&module.bytes, settings, review)
+        };
+        let asked = self.guardrails.iter().filter(|asked| is_asked(asked.bound, &subject));
+        let verdicts: Vec<_> =
+            asked.filter_map(|asked| asked.ask(Moment::Admit, &review, &values, &mut evaluate)).collect();
+        let outcome = Outcome::of(&verdicts);
+        candidate.verdicts.extend(verdicts);
+        outcome
+    }
+
+    fn admission(&self, selection: &Selection) -> Admission {
+        let targets = selection.targets.iter().map(|target| SelectedTarget {
+            node: target.node.clone(),
+            target: target.target.clone(),
+            labels: target.labels.clone(),
+        });
+        Admission {
+            now: self.now,
+            environment: self.defaults.environment.clone(),
+            targets: targets.collect(),
+            eligible: selection.eligible,
+            active: self.active.clone(),
+        }
+    }
+
+    fn apply(&self, run: &mut SelectedRun<'_>, outcome: Outcome) -> Result<(), WhyNot> {
+        let begins = run.candidate.step == Step::Begin;
+        match outcome {
+            Outcome::Admit(limit) => self.tighten(run, &limit),
+            Outcome::Deny(why) if begins => Err(why_not(run, Reason::Denied, why)),
+            Outcome::Undecided(why) if begins => Err(why_not(run, Reason::Undecided, why)),
+            Outcome::Deny(why) => {
+                run.candidate.run.end(RunState::Stopped, Reason::Denied, why, self.now);
+                Ok(detach(run, Step::End))
+            }
+            Outcome::Undecided(why) => {
+                run.candidate.run.set(RunState::Held, Reason::Undecided, why);
+                Ok(detach(run, Step::Hold))
+            }
+        }
+    }
+
+    /// Meets the limits with those that the run has, and takes away the targets that they forbid.
+    fn tighten(&self, run: &mut SelectedRun<'_>, limit: &Tightening) -> Result<(), WhyNot> {
+        let record = &mut run.candidate.run;
+        record.tightened = record.tightened.meet(limit);
+        let left = keep_allowed(record);
+        if let Some(selection) = &mut run.selection {
+            selection.targets.retain(|target| left.contains(&target.target.uid));
+        }
+        if run.candidate.step == Step::Begin && left.is_empty() {
+            return Err(why_not(run, Reason::NoTargets, "the guardrails leave it no target".to_owned()));
+        }
+        if complete(&mut run.candidate.run, self.defaults, self.now) {
+            detach(run, Step::End);
+        }
+        Ok(())
+    }
+}
+
+/// Empties the slots that the limits close or whose pods they drop; returns the pods that stay.
+fn keep_allowed(run: &mut Run) -> BTreeSet<String> {
+    let usable = run.usable_slots();
+    for (index, slot) in run.slots.iter_mut().enumerate() {
+        if index >= usable || slot.pod.as_ref().is_some_and(|uid| run.tightened.drop.contains(uid)) {
+            slot.release(index < usable);
+        }
+    }
+    run.slots.iter().filter_map(|slot| slot.pod.clone()).collect()
+}
+
+/// A run that is not attached has no selection. Its slots keep their pods: it may resume.
+fn detach(run: &mut SelectedRun<'_>, step: Step) {
+    run.candidate.step = step;
+    run.selection = None;
+}
+
+fn active(run: &SelectedRun<'_>, selection: &Selection) -> Active {
+    let targets = selection
+        .targets
+        .iter()
+        .map(|target| (target.node.clone(), target.target.namespace.clone(), target.target.uid.clone()));
+    let targets: BTreeSet<_> = targets.collect();
+    Active { run: run.candidate.key.clone(), targets: targets.into_iter().collect() }
+}
+
+fn why_not(run: &SelectedRun<'_>, reason: Reason, message: String) -> WhyNot {
+    WhyNot {
+        subject: run.candidate.key.experiment.to_string(),
+        place: Some(run.candidate.run.place.to_string()),
+        reason: Some(reason),
+        message,
+    }
 }

@@ -1,8 +1,16 @@
 //! Stage 3: which runs there are, begin, go on, are held, and end.
 
-use faultline_api::Reason;
+mod absent;
+mod edit;
+mod present;
+
+use std::collections::BTreeSet;
+
+use faultline_api::{ExperimentId, Reason};
 use jiff::Timestamp;
 use serde::Serialize;
+
+pub(crate) use present::complete;
 
 use crate::{
     defaults::Defaults,
@@ -16,9 +24,9 @@ use crate::{
 pub struct Due<'a> {
     /// What was judged.
     pub judged: &'a Judged<'a>,
-    /// Ordered by key: the newest run of each experiment, and older ones that end now.
+    /// Ordered by key: the newest run of each experiment, and one before it that ends now.
     pub runs: Vec<Candidate<'a>>,
-    /// Experiments without a run, and why.
+    /// Experiments that do not begin, and why.
     pub why_nots: Vec<WhyNot>,
 }
 
@@ -35,8 +43,6 @@ pub struct Candidate<'a> {
     pub declared: Option<&'a Declared>,
     /// What was said of it so far.
     pub verdicts: Vec<Verdict>,
-    /// Whether an edit makes it select anew.
-    pub reselect: bool,
 }
 
 /// What happens to a run.
@@ -63,7 +69,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WhyNot {
-    /// An experiment, a pod of a run, a document or a file.
+    /// A run, an experiment, a document, a file or a source.
     pub subject: String,
     /// Where it is declared.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +83,17 @@ pub struct WhyNot {
 /// Decides which runs exist at `now`.
 #[must_use]
 pub fn due<'a>(judged: &'a Judged<'a>, ledger: &Ledger, defaults: &Defaults, now: Timestamp) -> Due<'a> {
-    let _ = (judged, ledger, defaults, now);
-    todo!("lands next")
+    let mut due = Due { judged, runs: Vec::new(), why_nots: Vec::new() };
+    let known = ledger.runs.keys().map(|key| &key.experiment);
+    let ids: BTreeSet<&ExperimentId> = judged.parsed.experiments.keys().chain(known).collect();
+    for id in ids {
+        match (judged.parsed.experiments.get(id), ledger.newest(id)) {
+            (Some(declared), newest) => due.present(declared, newest, ledger, defaults, now),
+            (None, Some((key, run))) => {
+                due.runs.extend(absent::decide(key, run, judged.parsed, defaults, now))
+            }
+            (None, None) => {}
+        }
+    }
+    due
 }

@@ -1,19 +1,29 @@
 //! Stage 2: what the guardrails say of each document, before anything is selected.
 
+mod ask;
+mod builtin;
+mod cache;
+mod glob;
+mod matching;
+mod verdict;
+
 use std::collections::BTreeMap;
 
-use faultline_api::{ExperimentId, GuardrailMode, Tightening};
-use serde::{Deserialize, Serialize};
+use faultline_api::{ExperimentId, Tightening};
+
+pub(crate) use ask::{Asked, prepare};
+pub use cache::VerdictCache;
+pub use glob::glob;
+pub(crate) use matching::{Subject, is_asked};
+pub use verdict::{Decision, Outcome, Proof, Verdict};
 
 use crate::{
     defaults::Defaults,
+    effective::Effective,
     ledger::Ledger,
-    parse::Parsed,
-    review::{Evaluator, Finding, Moment},
+    parse::{Declared, Parsed},
+    review::{Evaluator, Moment, Operation, Review},
 };
-
-mod cache;
-pub use cache::VerdictCache;
 
 /// What the sources declare, with the verdicts on each document.
 #[derive(Debug)]
@@ -24,61 +34,13 @@ pub struct Judged<'a> {
     pub judgements: BTreeMap<&'a ExperimentId, Judgement>,
 }
 
-/// What all guardrails together say of one experiment at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What all guardrails together say of one experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// Every guardrail that was asked, ordered by name and place.
+    /// One by one, in the order of their names and places.
     pub verdicts: Vec<Verdict>,
-}
-
-/// What one guardrail says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Verdict {
-    /// Name of the guardrail, or `defaults`.
-    pub guardrail: String,
-    /// Where it is declared; empty for `defaults`.
-    pub place: String,
-    /// When it was asked.
-    pub moment: Moment,
-    /// Whether it acts.
-    pub mode: GuardrailMode,
-    /// What it says.
-    pub decision: Decision,
-    /// Shown and nothing else.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<Finding>,
-    /// `sha256:<hex>` of the module; `None` where there is none.
-    pub module_digest: Option<String>,
-    /// `sha256:<hex>` of the settings as JSON.
-    pub settings_digest: Option<String>,
-    /// Fuel used.
-    pub fuel: u64,
-}
-
-/// The four verdicts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "verdict")]
-pub enum Decision {
-    /// Nothing against it.
-    Allow,
-    /// Tighter limits.
-    Mutate {
-        /// The limits.
-        limit: Tightening,
-        /// Why.
-        findings: Vec<Finding>,
-    },
-    /// No.
-    Deny {
-        /// Why.
-        findings: Vec<Finding>,
-    },
-    /// It cannot say. Nothing is attached.
-    Undecided {
-        /// Why.
-        error: String,
-    },
+    /// What they lead to.
+    pub outcome: Outcome,
 }
 
 /// Asks every guardrail that matches about every document. `cache` only saves time: it never changes the result.
@@ -90,6 +52,46 @@ pub fn judge<'a>(
     evaluator: &dyn Evaluator,
     cache: &mut VerdictCache,
 ) -> Judged<'a> {
-    let _ = (parsed, ledger, defaults, evaluator, cache);
-    todo!("lands next")
+    let guardrails = prepare(&parsed.guardrails, evaluator);
+    let unread = builtin::unread_sources(parsed);
+    let mut judge_one = |id: &ExperimentId, declared: &Declared| {
+        let values = Effective::of(&declared.experiment, &Tightening::default(), defaults, None);
+        let review = review(declared, operation(id, declared, ledger));
+        let subject = Subject::of_document(&declared.experiment, &declared.place.source);
+        let mut evaluate =
+            |module: &_, settings: &_, review: &_| cache.evaluate(evaluator, module, settings, review);
+        let asked = guardrails.iter().filter(|asked| is_asked(asked.bound, &subject));
+        let mut verdicts = unread.clone();
+        verdicts.extend(asked.filter_map(|asked| asked.ask(Moment::Judge, &review, &values, &mut evaluate)));
+        let limit = match Outcome::of(&verdicts) {
+            Outcome::Admit(limit) => limit,
+            Outcome::Deny(_) | Outcome::Undecided(_) => Tightening::default(),
+        };
+        verdicts.extend(builtin::defaults(&declared.experiment, &limit, defaults));
+        Judgement { outcome: Outcome::of(&verdicts), verdicts }
+    };
+    let judgements = parsed.experiments.iter().map(|(id, declared)| (id, judge_one(id, declared))).collect();
+    cache.forget_unused();
+    Judged { parsed, judgements }
+}
+
+/// The question about a document alone.
+pub(crate) fn review(declared: &Declared, operation: Operation) -> Review {
+    Review {
+        experiment: (*declared.experiment).clone(),
+        raw: declared.raw.clone(),
+        operation,
+        source: declared.source.clone(),
+        admission: None,
+    }
+}
+
+/// What happens to the document, as far as the ledger tells.
+fn operation(id: &ExperimentId, declared: &Declared, ledger: &Ledger) -> Operation {
+    match ledger.newest(id) {
+        Some((_, run)) if run.state.is_over() => Operation::Create,
+        Some((_, run)) if run.declared != *declared.experiment => Operation::Update,
+        Some(_) => Operation::Renew,
+        None => Operation::Create,
+    }
 }

@@ -75,14 +75,39 @@ pub struct Ledger {
     pub activations: BTreeMap<String, Activation>,
 }
 
+impl Ledger {
+    /// The newest run of an experiment.
+    #[must_use]
+    pub fn newest(&self, id: &ExperimentId) -> Option<(&RunKey, &Run)> {
+        let key = |activation| RunKey { experiment: id.clone(), activation: Activation(activation) };
+        self.runs.range(key(0)..=key(u64::MAX)).next_back()
+    }
+
+    /// The run that would come next: its activation is above every one that was ever known.
+    #[must_use]
+    pub fn next_run(&self, id: &ExperimentId) -> RunKey {
+        let newest = self.newest(id).map_or(0, |(key, _)| key.activation.0);
+        let retired = self.activations.get(&id.to_string()).map_or(0, |activation| activation.0);
+        RunKey { experiment: id.clone(), activation: Activation(newest.max(retired).saturating_add(1)) }
+    }
+
+    /// Whether an agent of the node ever reported. One that never did was never told anything either.
+    #[must_use]
+    pub fn has_heard(&self, node: &str) -> bool {
+        self.nodes.get(node).is_some_and(|told| told.heard)
+    }
+}
+
 /// What a node was last told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Told {
     /// Under which generation.
     pub generation: Generation,
-    /// SHA-256 of the probes, in hex.
+    /// `sha256:<hex>` of the probes; empty where it was never told anything.
     pub content: String,
+    /// Whether its agent ever reported.
+    pub heard: bool,
 }
 
 /// Fencing number of a desired set: agents refuse an older one, and the same one with other content.
@@ -126,7 +151,8 @@ pub struct Run {
     pub rerun: Option<String>,
     /// Whether a successful tree was without it: when it appears again, that is a new run.
     pub absent: bool,
-    /// How many slots, from the first on, may hold a target: what the mode gave at the start (`all` and `fixed` grow).
+    /// How many slots, from the first on, the mode gave at the start (`all` and `fixed` grow). 0: targets are to be
+    /// selected anew.
     pub open: u32,
     /// Places for targets. Those behind the open ones only remember what was spent in them.
     pub slots: Vec<Slot>,
@@ -136,16 +162,90 @@ pub struct Run {
     pub failures: BTreeMap<String, String>,
 }
 
+impl Run {
+    /// A run that begins at `now`.
+    #[must_use]
+    pub fn new(declared: Experiment, place: Place, now: Timestamp) -> Self {
+        Self {
+            state: RunState::Pending,
+            reason: Reason::AwaitingAttach,
+            message: String::new(),
+            created: now,
+            started: None,
+            ended: None,
+            rerun: declared.annotations.rerun.clone(),
+            declared,
+            place,
+            tightened: Tightening::default(),
+            absent: false,
+            open: 0,
+            slots: Vec::new(),
+            replacements: 0,
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it is to be attached.
+    #[must_use]
+    pub const fn wants_probes(&self) -> bool {
+        matches!(self.state, RunState::Pending | RunState::Running)
+    }
+
+    /// How many slots may hold a target now.
+    #[must_use]
+    pub fn usable_slots(&self) -> usize {
+        let most = self.tightened.targets.map_or(self.open, |most| most.min(self.open));
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    /// Moves it to `state`.
+    pub fn set(&mut self, state: RunState, reason: Reason, message: impl Into<String>) {
+        (self.state, self.reason, self.message) = (state, reason, message.into());
+    }
+
+    /// Ends it for good.
+    pub fn end(&mut self, state: RunState, reason: Reason, message: impl Into<String>, at: Timestamp) {
+        self.set(state, reason, message);
+        self.ended = Some(at);
+    }
+}
+
 /// One place for a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Slot {
     /// Uid of the pod that holds it; `None` where it waits for one.
     pub pod: Option<String>,
-    /// Whether its last target went away by itself: filling it is a replacement.
+    /// Whether its target was ever acknowledged as attached.
+    pub attached: bool,
+    /// Whether its last target went away after it was attached: filling it is a replacement.
     pub vacated: bool,
     /// Injections so far per `node/container`, as that node's agent counts them.
     pub spent: BTreeMap<String, u64>,
     /// Nodes that were told to attach here and have not yet said, after they were told to detach, what was spent.
     pub unconfirmed: BTreeSet<String>,
+}
+
+impl Slot {
+    /// Takes the target away. `by_itself`: nobody asked for it.
+    pub fn release(&mut self, by_itself: bool) {
+        self.vacated = by_itself && (self.vacated || self.attached);
+        self.attached = false;
+        self.pod = None;
+    }
+
+    /// What a container of this name has spent on other nodes than `node`.
+    #[must_use]
+    pub fn spent_elsewhere(&self, node: &str, container: &str) -> u64 {
+        let others = self.spent.iter().filter(|(key, _)| {
+            key.split_once('/').is_some_and(|(other, name)| other != node && name == container)
+        });
+        others.fold(0, |sum, (_, spent)| sum.saturating_add(*spent))
+    }
+
+    /// Remembers what an agent counted. Counts never fall.
+    pub fn record(&mut self, node: &str, container: &str, spent: u64) {
+        let known = self.spent.entry(format!("{node}/{container}")).or_default();
+        *known = spent.max(*known);
+    }
 }

@@ -1,14 +1,24 @@
 //! Stage 9: what the agents' reports change in the ledger.
 
+mod transition;
+
+use std::collections::BTreeSet;
+
 use faultline_api::{Reason, RunState};
 use jiff::Timestamp;
-use serde::Serialize;
+
+pub use transition::{Transition, transitions};
 
 use crate::{
-    ledger::{Ledger, RunKey},
+    defaults::Defaults,
+    due::complete,
+    ledger::{Generation, Ledger, Run, Slot},
     plan::Plan,
-    report::NodeReport,
+    report::{NodeReport, ProbeReport, ProbeState},
 };
+
+/// Longest error of an agent that is kept, in characters: it is shown in full nowhere, and there is one per probe.
+const LONGEST_ERROR: usize = 400;
 
 /// The ledger as the reports make it, and what is worth telling.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,62 +29,101 @@ pub struct Observed {
     pub transitions: Vec<Transition>,
 }
 
-/// One change: log line, metric and event are made from it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase", tag = "transition")]
-pub enum Transition {
-    /// A run changed its state or its reason.
-    State {
-        /// Which run.
-        run: RunKey,
-        /// `None`: it is new.
-        from: Option<RunState>,
-        /// Where it stands now.
-        to: RunState,
-        /// Why.
-        reason: Reason,
-        /// In words.
-        message: String,
-    },
-    /// A probe could not be attached.
-    AttachFailed {
-        /// Which run.
-        run: RunKey,
-        /// On which node.
-        node: String,
-        /// Name of the probe.
-        probe: String,
-        /// What the node says.
-        error: String,
-    },
-    /// A probe that could not be attached is attached.
-    AttachRecovered {
-        /// Which run.
-        run: RunKey,
-        /// On which node.
-        node: String,
-        /// Name of the probe.
-        probe: String,
-    },
-    /// An agent knows a generation that this ledger never told it: the epoch rises above it.
-    Fenced {
-        /// The node.
-        node: String,
-        /// The new epoch.
-        epoch: u64,
-    },
+/// Applies reports: the first acknowledged attach starts a run, counts are remembered, failures are noted, and what is
+/// over at `now` completes. Replaying reports changes nothing. `plan` is the one in force, whose ledger was committed;
+/// before there is one, an empty plan does.
+#[must_use]
+pub fn observe(
+    ledger: &Ledger,
+    plan: &Plan,
+    reports: &[NodeReport],
+    defaults: &Defaults,
+    now: Timestamp,
+) -> Observed {
+    let mut next = ledger.clone();
+    for report in reports {
+        fence(&mut next, report);
+        for probe in &report.probes {
+            note(&mut next, report, probe, now);
+        }
+        confirm(&mut next, plan, report);
+    }
+    forget_failures(&mut next, plan);
+    for run in next.runs.values_mut().filter(|run| !run.state.is_over()) {
+        complete(run, defaults, now);
+    }
+    let transitions = transitions(ledger, &next);
+    Observed { ledger: next, transitions }
 }
 
-/// Applies reports. Replaying them changes nothing. `plan` is the one in force, whose ledger was committed.
-#[must_use]
-pub fn observe(ledger: &Ledger, plan: &Plan, reports: &[NodeReport], now: Timestamp) -> Observed {
-    let _ = (ledger, plan, reports, now);
-    todo!("lands next")
+/// Keeps the epoch above every generation that an agent accepted and this ledger did not give.
+fn fence(ledger: &mut Ledger, report: &NodeReport) {
+    let told = ledger.nodes.entry(report.node.clone()).or_default();
+    told.heard = true;
+    let unknown = report.accepted > told.generation;
+    if unknown && report.accepted.epoch >= ledger.epoch {
+        ledger.epoch = report.accepted.epoch.saturating_add(1);
+    }
 }
 
-/// What the step from one ledger to the next is worth telling: how runs changed their states.
-#[must_use]
-pub fn transitions(before: &Ledger, after: &Ledger) -> Vec<Transition> {
-    let _ = (before, after);
-    todo!("lands next")
+/// Notes what one probe says.
+fn note(ledger: &mut Ledger, report: &NodeReport, probe: &ProbeReport, now: Timestamp) {
+    let Some(run) = ledger.runs.get_mut(&probe.run) else { return };
+    match &probe.state {
+        ProbeState::Attached => attached(run, probe, now),
+        ProbeState::Failed { error } => {
+            run.failures.insert(probe.id.clone(), error.chars().take(LONGEST_ERROR).collect());
+        }
+        ProbeState::Detached => {}
+    }
+    let Some(slot) = slot_of(run, probe.slot) else { return };
+    slot.record(&report.node, &probe.container, probe.spent);
+    if probe.state == ProbeState::Attached {
+        slot.attached |= slot.pod.as_ref() == Some(&probe.uid);
+        slot.unconfirmed.insert(report.node.clone());
+    }
+}
+
+/// The first acknowledged attach starts the run. The agent's clock is believed between the run's creation and now.
+fn attached(run: &mut Run, probe: &ProbeReport, now: Timestamp) {
+    run.failures.remove(&probe.id);
+    if run.state.is_over() {
+        return;
+    }
+    let at = probe.attached_at.unwrap_or(now).min(now).max(run.created);
+    run.started = Some(run.started.map_or(at, |known| known.min(at)));
+    if run.state == RunState::Pending {
+        run.set(RunState::Running, Reason::Attached, "");
+    }
+}
+
+/// Slots whose last count on this node is now final: the node knows what it was last told, is not told to attach there,
+/// and is not attached.
+fn confirm(ledger: &mut Ledger, plan: &Plan, report: &NodeReport) {
+    let told = ledger.nodes.get(&report.node).map_or_else(Generation::default, |told| told.generation);
+    if report.accepted < told {
+        return;
+    }
+    let wanted = plan.nodes.get(&report.node).into_iter().flatten().map(|probe| (&probe.run, probe.slot));
+    let attached = report.probes.iter().filter(|probe| probe.state != ProbeState::Detached);
+    let in_use: BTreeSet<_> = wanted.chain(attached.map(|probe| (&probe.run, probe.slot))).collect();
+    for (key, run) in &mut ledger.runs {
+        for (slot, number) in run.slots.iter_mut().zip(0_u32..) {
+            if !in_use.contains(&(key, number)) {
+                slot.unconfirmed.remove(&report.node);
+            }
+        }
+    }
+}
+
+/// What a probe said that is not wanted any more is of no interest.
+fn forget_failures(ledger: &mut Ledger, plan: &Plan) {
+    let wanted: BTreeSet<&String> = plan.nodes.values().flatten().map(|probe| &probe.id).collect();
+    for run in ledger.runs.values_mut() {
+        run.failures.retain(|probe, _| wanted.contains(probe));
+    }
+}
+
+fn slot_of(run: &mut Run, slot: u32) -> Option<&mut Slot> {
+    run.slots.get_mut(usize::try_from(slot).ok()?)
 }

@@ -1,8 +1,12 @@
 //! Stage 7: what to keep attached where and until when, and everything that will not happen.
 
+mod probes;
+mod report;
+mod text;
+
 use std::collections::BTreeMap;
 
-use faultline_api::{GoDuration, Percent};
+use faultline_api::{Reason, RunState};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -11,23 +15,27 @@ use crate::{
     defaults::Defaults,
     desired::Probe,
     due::{Step, WhyNot},
+    effective::Effective,
+    invariants::check_plan,
     judge::Verdict,
     ledger::{Ledger, Run, RunKey},
     parse::{FileFindings, SourceState},
-    select::Selection,
+    select::{SelectedRun, Selection},
 };
 
-/// Immutable instructions. Executing it leaves no choices: the ledger that follows is [`commit`](crate::commit).
+/// Immutable instructions. Executing them leaves no choices: the ledger that follows is [`commit`](crate::commit()).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The instant it was made for.
     pub at: Timestamp,
+    /// When the inventory was observed; `None`: there is none, and nothing was selected.
+    pub inventory: Option<Timestamp>,
     /// The sources with their revisions.
     pub sources: BTreeMap<String, SourceState>,
     /// Every run that matters now, ordered by key.
     pub runs: Vec<PlannedRun>,
-    /// What each node is to keep attached. Every node that has probes or was ever told of some.
+    /// What each node is to keep attached: every node that has probes or was ever told of some. Ordered by id.
     pub nodes: BTreeMap<String, Vec<Probe>>,
     /// What will not happen, and why.
     pub report: Report,
@@ -53,20 +61,6 @@ pub struct PlannedRun {
     pub verdicts: Vec<Verdict>,
 }
 
-/// What holds for a run after defaults and tightenings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Effective {
-    /// Chance of each hit.
-    pub probability: Percent,
-    /// Most injections per slot and container; `None`: unlimited.
-    pub times: Option<u64>,
-    /// How long, from the first acknowledged attach; `None`: until removed.
-    pub duration: Option<GoDuration>,
-    /// When it ends; `None` until it started, and without a duration.
-    pub ends: Option<Timestamp>,
-}
-
 /// What will not happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,23 +73,82 @@ pub struct Report {
     pub skipped: BTreeMap<String, u32>,
 }
 
-/// Makes the plan.
+/// Makes the plan. `observed_at` is the age of the inventory that was selected from; `None`: there was none.
 #[must_use]
-pub fn plan(admitted: Admitted<'_>, ledger: &Ledger, defaults: &Defaults, now: Timestamp) -> Plan {
-    let _ = (admitted, ledger, defaults, now);
-    todo!("lands next")
+pub fn plan(
+    admitted: Admitted<'_>,
+    ledger: &Ledger,
+    defaults: &Defaults,
+    observed_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Plan {
+    let Admitted { judged, runs, why_nots } = admitted;
+    let told = ledger.nodes.keys().map(|node| (node.clone(), Vec::new()));
+    let mut plan = Plan {
+        at: now,
+        inventory: observed_at,
+        sources: judged.parsed.sources.clone(),
+        runs: Vec::with_capacity(runs.len()),
+        nodes: told.collect(),
+        report: Report {
+            why_nots,
+            files: judged.parsed.files.clone(),
+            skipped: judged.parsed.skipped.clone(),
+        },
+        next: None,
+    };
+    for run in runs {
+        plan.add(run, ledger, defaults);
+    }
+    plan.report.why_nots.extend(report::of_sources(judged.parsed));
+    plan.report.why_nots.sort();
+    plan.nodes.values_mut().for_each(|probes| probes.sort_by(|a, b| a.id.cmp(&b.id)));
+    debug_assert_eq!(check_plan(&plan, ledger), [], "a plan keeps every invariant");
+    plan
 }
 
 impl Plan {
+    fn add(&mut self, selected: SelectedRun<'_>, ledger: &Ledger, defaults: &Defaults) {
+        let SelectedRun { candidate, selection } = selected;
+        let mut run = candidate.run;
+        let effective = Effective::of(&run.declared, &run.tightened, defaults, run.started);
+        if let Some(selection) = &selection {
+            settle_reason(&mut run, selection);
+            let waiting =
+                probes::build(&candidate.key, &mut run, selection, &effective, ledger, &mut self.nodes);
+            self.report.why_nots.extend(waiting);
+        }
+        if !run.state.is_over() {
+            self.next = [self.next, effective.ends].into_iter().flatten().min();
+        }
+        let verdicts = candidate.verdicts;
+        let planned =
+            PlannedRun { key: candidate.key, step: candidate.step, run, effective, selection, verdicts };
+        self.report.why_nots.extend(report::of_run(&planned, self.inventory.is_some()));
+        self.runs.push(planned);
+    }
+
     /// Canonical JSON: the same plan gives the same bytes, with a newline at the end.
     #[must_use]
     pub fn to_json(&self) -> String {
-        todo!("lands next")
+        crate::digest::pretty_json(self) + "\n"
     }
 
     /// What `faultline plan` prints. No colours.
     #[must_use]
     pub fn to_text(&self) -> String {
-        todo!("lands next")
+        text::render(self)
     }
+}
+
+/// Why a run that wants probes stands where it does.
+fn settle_reason(run: &mut Run, selection: &Selection) {
+    let failure = run.failures.iter().next().map(|(probe, error)| format!("{probe}: {error}"));
+    let (reason, message) = match (run.state, failure) {
+        _ if selection.targets.is_empty() => (Reason::NoTargets, "no eligible pod is left".to_owned()),
+        (RunState::Running, _) => (Reason::Attached, String::new()),
+        (_, Some(failure)) => (Reason::NotInjectable, failure),
+        (_, None) => (Reason::AwaitingAttach, String::new()),
+    };
+    (run.reason, run.message) = (reason, message);
 }

@@ -1,0 +1,137 @@
+//! From a module's answer to what it leads to.
+
+use faultline_api::{Guardrail, GuardrailMode, Tightening};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    effective::Effective,
+    review::{Finding, Moment, Response},
+};
+
+/// What one guardrail says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Name of the guardrail, of a source, or `defaults`.
+    pub guardrail: String,
+    /// Where it is declared; `None` for what no document declares.
+    pub place: Option<String>,
+    /// When it was asked.
+    pub moment: Moment,
+    /// Whether it acts.
+    pub mode: GuardrailMode,
+    /// What it says.
+    pub decision: Decision,
+    /// Shown and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Finding>,
+    /// What it cost, and with what it was asked; `None` where no module was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+}
+
+/// What a verdict rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proof {
+    /// `sha256:<hex>` of the module.
+    pub module: String,
+    /// `sha256:<hex>` of the settings as JSON.
+    pub settings: String,
+    /// Fuel used.
+    pub fuel: u64,
+}
+
+/// The four verdicts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "verdict")]
+pub enum Decision {
+    /// Nothing against it.
+    Allow,
+    /// Tighter limits.
+    Mutate {
+        /// The limits.
+        limit: Tightening,
+        /// Why.
+        findings: Vec<Finding>,
+    },
+    /// No.
+    Deny {
+        /// Why.
+        findings: Vec<Finding>,
+    },
+    /// It cannot say. Nothing is attached.
+    Undecided {
+        /// Why.
+        error: String,
+    },
+}
+
+/// What all verdicts on one experiment lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It may run, within these limits.
+    Admit(Tightening),
+    /// It may not.
+    Deny(String),
+    /// Nobody knows, so it may not for now.
+    Undecided(String),
+}
+
+impl Outcome {
+    /// The meet of all verdicts that act. A denial outweighs an undecided verdict, because it will not go away by
+    /// itself; the order of the verdicts does not matter.
+    #[must_use]
+    pub fn of(verdicts: &[Verdict]) -> Self {
+        let (mut denials, mut doubts, mut limit) = (Vec::new(), Vec::new(), Tightening::default());
+        for verdict in verdicts.iter().filter(|verdict| verdict.mode == GuardrailMode::Protect) {
+            let name = &verdict.guardrail;
+            match &verdict.decision {
+                Decision::Allow => {}
+                Decision::Mutate { limit: tighter, .. } => limit = limit.meet(tighter),
+                Decision::Deny { findings } => {
+                    denials.extend(findings.iter().map(|finding| format!("{name}: {}", finding.message)));
+                }
+                Decision::Undecided { error } => doubts.push(format!("{name}: {error}")),
+            }
+        }
+        if !denials.is_empty() {
+            Self::Deny(denials.join("; "))
+        } else if !doubts.is_empty() {
+            Self::Undecided(doubts.join("; "))
+        } else {
+            Self::Admit(limit)
+        }
+    }
+}
+
+/// What `response` comes to under the terms of `guardrail`, for an experiment with these values.
+pub(crate) fn decide(guardrail: &Guardrail, values: &Effective, response: &Response) -> Decision {
+    let denied = |findings: Vec<Finding>| Decision::Deny {
+        findings: findings.into_iter().map(|finding| explain(guardrail, finding)).collect(),
+    };
+    if !response.denials.is_empty() {
+        return denied(response.denials.clone());
+    }
+    if !guardrail.allowed_to_mutate {
+        let binding = response.tightenings.iter().filter(|found| values.is_tightened_by(&found.limit));
+        let findings: Vec<Finding> = binding.map(|found| found.finding.clone()).collect();
+        return if findings.is_empty() { Decision::Allow } else { denied(findings) };
+    }
+    if response.tightenings.is_empty() {
+        return Decision::Allow;
+    }
+    let limit = response.tightenings.iter().fold(Tightening::default(), |sum, found| sum.meet(&found.limit));
+    Decision::Mutate {
+        limit,
+        findings: response.tightenings.iter().map(|found| found.finding.clone()).collect(),
+    }
+}
+
+/// The guardrail's own message stands behind each denial.
+fn explain(guardrail: &Guardrail, mut finding: Finding) -> Finding {
+    if let Some(message) = &guardrail.message {
+        finding.message = format!("{} ({message})", finding.message);
+    }
+    finding
+}

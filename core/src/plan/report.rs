@@ -1,0 +1,77 @@
+//! Everything that will not happen, and why.
+
+use faultline_api::{Reason, RunState};
+
+use super::PlannedRun;
+use crate::{
+    due::{Step, WhyNot},
+    parse::{Freshness, Parsed},
+    select::replacements_allowed,
+};
+
+/// Why a run is not attached, or not everywhere that it could be.
+pub(super) fn of_run(planned: &PlannedRun, has_inventory: bool) -> Vec<WhyNot> {
+    let PlannedRun { key, step, run, selection, .. } = planned;
+    let tell = |reason, message: String| WhyNot {
+        subject: key.to_string(),
+        place: Some(run.place.to_string()),
+        reason,
+        message,
+    };
+    match (run.state, selection) {
+        (RunState::Completed | RunState::Stopped, _) if run.absent && *step == Step::Over => Vec::new(),
+        (RunState::Completed, _) => vec![tell(Some(run.reason), format!("{}; {AGAIN}", run.message))],
+        (RunState::Stopped, _) if run.absent => vec![tell(Some(run.reason), run.message.clone())],
+        (RunState::Stopped, _) => vec![tell(Some(run.reason), format!("{}; {AGAIN}", run.message))],
+        (RunState::Held, _) => vec![tell(Some(run.reason), run.message.clone())],
+        (RunState::Pending | RunState::Running, Some(_)) => {
+            empty_slots(planned).map(|message| tell(Some(Reason::NoTargets), message)).into_iter().collect()
+        }
+        (RunState::Pending | RunState::Running, None) if !has_inventory => {
+            vec![tell(None, "not judged: needs selection, and there is no inventory".to_owned())]
+        }
+        (RunState::Pending | RunState::Running, None) => Vec::new(),
+    }
+}
+
+/// How a run that is over is followed by another.
+const AGAIN: &str = "to run it again, edit it or give faultline.dev/rerun a new value";
+
+fn empty_slots(planned: &PlannedRun) -> Option<String> {
+    let run = &planned.run;
+    let empty: Vec<_> = run.slots.iter().take(run.usable_slots()).filter(|slot| slot.pod.is_none()).collect();
+    let spent = run.replacements >= replacements_allowed(run) && empty.iter().any(|slot| slot.vacated);
+    let why = if spent { "no replacement is left" } else { "no eligible pod is left" };
+    (!empty.is_empty())
+        .then(|| format!("{} of {} slots have no target: {why}", empty.len(), run.usable_slots()))
+}
+
+/// Documents, files and sources without an effect.
+pub(super) fn of_sources(parsed: &Parsed) -> Vec<WhyNot> {
+    let sources = parsed.sources.iter().filter(|(_, state)| state.freshness != Freshness::Fresh);
+    let sources = sources.map(|(name, state)| WhyNot {
+        subject: format!("source {name}"),
+        place: None,
+        reason: Some(Reason::SourceStale),
+        message: match state.freshness {
+            Freshness::Missing => {
+                "it has not been read since the start: it starts and removes nothing".to_owned()
+            }
+            Freshness::Expired => "it could not be read for too long: its runs are held".to_owned(),
+            Freshness::Fresh | Freshness::Stale => "its last good tree is in force".to_owned(),
+        } + &state.error.as_ref().map_or_else(String::new, |error| format!(" ({error})")),
+    });
+    let broken = parsed.broken.iter().map(|broken| WhyNot {
+        subject: broken.experiment.as_ref().map_or_else(|| broken.place.path.clone(), ToString::to_string),
+        place: Some(broken.place.to_string()),
+        reason: Some(Reason::Invalid),
+        message: broken.message.clone(),
+    });
+    let refused = parsed.refused.iter().map(|refused| WhyNot {
+        subject: refused.subject.clone(),
+        place: Some(refused.place.to_string()),
+        reason: Some(refused.reason),
+        message: refused.message.clone(),
+    });
+    sources.chain(broken).chain(refused).collect()
+}

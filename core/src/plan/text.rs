@@ -1,0 +1,4 @@
+//! placeholder
+pub(super) fn render(_: &super::Plan) -> String {
+    String::new()
+}
