@@ -6,14 +6,15 @@ mod suites;
 use std::{
     env,
     io::{self, Write},
-    path::{Path, PathBuf},
     process::{Command, ExitCode},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use clap::Parser;
-use faultline_lab::packages::{self, Purpose};
-use faultline_lab::{Cache, Progress};
+use faultline_lab::{
+    Cache, Progress, artifacts, clock,
+    packages::{self, Purpose},
+};
 use suites::{SUITES, Suite, TARGET};
 
 /// Sets up what is missing and runs every test.
@@ -82,7 +83,6 @@ impl Verify {
 /// The environment that every command of a suite gets.
 struct Environment {
     path: String,
-    root: PathBuf,
 }
 
 /// Installs what a new machine lacks. What can only be had from outside is named when it cannot be had.
@@ -105,9 +105,7 @@ fn set_up() -> Result<Environment, String> {
         }
     }
     let path = format!("{}:{}", tools.join("bin").display(), env::var("PATH").unwrap_or_default());
-    let root =
-        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned).unwrap_or_default();
-    Ok(Environment { path, root })
+    Ok(Environment { path })
 }
 
 fn rustup(arguments: &[&str], needed_for: &str) -> Result<(), String> {
@@ -119,11 +117,7 @@ fn rustup(arguments: &[&str], needed_for: &str) -> Result<(), String> {
 }
 
 fn run_suite(suite: &Suite, environment: &Environment) -> (bool, Duration) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how long a suite took is told to a person and decides nothing"
-    )]
-    let began = Instant::now();
+    let began = clock::now();
     let passed = suite.commands.iter().all(|command| run_command(command, environment));
     (passed, began.elapsed())
 }
@@ -133,7 +127,7 @@ fn run_command(command: &str, environment: &Environment) -> bool {
     let mut words = command.split(' ');
     let status = Command::new(words.next().unwrap_or_default())
         .args(words)
-        .current_dir(&environment.root)
+        .current_dir(artifacts::workspace())
         .env("PATH", &environment.path)
         .env("CARGO_BUILD_TARGET", TARGET)
         .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static")
