@@ -1,0 +1,201 @@
+//! From a review to what a guest reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use faultline_api::{
+    Experiment, Fault, GoDuration, Mode, Percent, Selector,
+    experiment::{Annotations, Frame},
+    selector::{Operator, PodPhase, Requirement},
+};
+use faultline_core::review::{Active, Admission, Operation, Review, SelectedTarget, SourceFacts};
+
+use crate::bindings::policy;
+
+/// The question, as far as a guest with these `inputs` wants it.
+pub(crate) fn review(review: &Review, inputs: policy::Inputs) -> policy::Review {
+    let Review { experiment: asked, raw, operation, source, admission: selected } = review;
+    policy::Review {
+        experiment: experiment(asked),
+        raw: inputs.contains(policy::Inputs::RAW).then(|| raw.to_string()),
+        operation: match operation {
+            Operation::Create => policy::Operation::Create,
+            Operation::Update => policy::Operation::Update,
+            Operation::Renew => policy::Operation::Renew,
+        },
+        source: inputs.contains(policy::Inputs::SOURCE).then(|| source_facts(source)),
+        admission: selected.as_ref().map(admission),
+    }
+}
+
+fn experiment(experiment: &Experiment) -> policy::Experiment {
+    let Experiment {
+        id,
+        labels,
+        annotations: annotated,
+        mode: how_many,
+        selector: which,
+        container_names,
+        duration,
+        fault,
+        call_chain,
+        probability,
+        times,
+    } = experiment;
+    policy::Experiment {
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        labels: pairs(labels),
+        annotations: annotations(annotated),
+        mode: mode(*how_many),
+        selector: selector(which),
+        container_names: container_names.clone(),
+        duration: duration.map(GoDuration::as_nanos),
+        fault: policy::Fault::Failtype(match fault {
+            Fault::Slab => policy::Failtype::Slab,
+            Fault::Page => policy::Failtype::Page,
+            Fault::Bio => policy::Failtype::Bio,
+        }),
+        call_chain: call_chain.iter().map(frame).collect(),
+        probability: probability.get(),
+        times: *times,
+    }
+}
+
+/// Those that the document gives, by the names that users write.
+fn annotations(annotations: &Annotations) -> Vec<(String, String)> {
+    let Annotations { rerun, replace, owner, ticket } = annotations;
+    let replace = replace.map(|most| most.to_string());
+    [("owner", owner), ("replace", &replace), ("rerun", rerun), ("ticket", ticket)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
+        .collect()
+}
+
+fn mode(mode: Mode) -> policy::Mode {
+    match mode {
+        Mode::One => policy::Mode::One,
+        Mode::All => policy::Mode::All,
+        Mode::Fixed(pods) => policy::Mode::Fixed(pods),
+        Mode::FixedPercent(percent) => policy::Mode::FixedPercent(Percent::get(percent)),
+        Mode::RandomMaxPercent(percent) => policy::Mode::RandomMaxPercent(Percent::get(percent)),
+    }
+}
+
+fn selector(selector: &Selector) -> policy::Selector {
+    let Selector {
+        namespaces,
+        nodes,
+        pods,
+        node_selectors,
+        field_selectors,
+        label_selectors,
+        expression_selectors,
+        annotation_selectors,
+        pod_phase_selectors,
+    } = selector;
+    policy::Selector {
+        namespaces: namespaces.clone(),
+        nodes: nodes.clone(),
+        pods: pods.iter().map(|(namespace, names)| (namespace.clone(), names.clone())).collect(),
+        node_selectors: pairs(node_selectors),
+        field_selectors: pairs(field_selectors),
+        label_selectors: pairs(label_selectors),
+        expression_selectors: expression_selectors.iter().map(requirement).collect(),
+        annotation_selectors: pairs(annotation_selectors),
+        pod_phases: pod_phase_selectors.iter().map(|phase| pod_phase(*phase).to_owned()).collect(),
+    }
+}
+
+fn requirement(requirement: &Requirement) -> policy::Requirement {
+    let Requirement { key, operator, values } = requirement;
+    let operator = match operator {
+        Operator::In => "In",
+        Operator::NotIn => "NotIn",
+        Operator::Exists => "Exists",
+        Operator::DoesNotExist => "DoesNotExist",
+    };
+    policy::Requirement { key: key.clone(), operator: operator.to_owned(), values: values.clone() }
+}
+
+const fn pod_phase(phase: PodPhase) -> &'static str {
+    match phase {
+        PodPhase::Pending => "Pending",
+        PodPhase::Running => "Running",
+        PodPhase::Succeeded => "Succeeded",
+        PodPhase::Failed => "Failed",
+        PodPhase::Unknown => "Unknown",
+    }
+}
+
+fn frame(frame: &Frame) -> policy::Frame {
+    let Frame { function } = frame;
+    policy::Frame { function: function.clone(), parameters: None, predicate: None }
+}
+
+fn source_facts(source: &SourceFacts) -> policy::SourceFacts {
+    let SourceFacts { name, revision, author, verified } = source;
+    policy::SourceFacts {
+        name: name.clone(),
+        revision: revision.clone(),
+        author: author.clone(),
+        verified: *verified,
+    }
+}
+
+fn admission(admission: &Admission) -> policy::Admission {
+    let Admission { now, environment, targets, eligible, active } = admission;
+    let distinct =
+        |key: fn(&SelectedTarget) -> &str| count(targets.iter().map(key).collect::<BTreeSet<_>>().len());
+    let nanos = now.as_nanosecond();
+    policy::Admission {
+        now: policy::Timestamp {
+            // Both fit: a timestamp lies within the years -9999 to 9999.
+            seconds: i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX),
+            nanoseconds: u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0),
+        },
+        environment: environment.clone(),
+        totals: policy::Totals {
+            targets: count(targets.len()),
+            pods: distinct(|selected| &selected.target.uid),
+            nodes: distinct(|selected| &selected.node),
+            eligible: *eligible,
+        },
+        targets: targets.iter().map(target).collect(),
+        active: active.iter().map(active_run).collect(),
+    }
+}
+
+fn target(selected: &SelectedTarget) -> policy::Target {
+    let SelectedTarget { node, target, labels } = selected;
+    policy::Target {
+        node: node.clone(),
+        namespace: target.namespace.clone(),
+        pod: target.pod.clone(),
+        pod_uid: target.uid.clone(),
+        container: target.container.clone(),
+        labels: pairs(labels),
+    }
+}
+
+fn active_run(active: &Active) -> policy::Active {
+    let Active { run, targets } = active;
+    let target = |(node, namespace, pod_uid): &(String, String, String)| policy::ActiveTarget {
+        node: node.clone(),
+        namespace: namespace.clone(),
+        pod_uid: pod_uid.clone(),
+    };
+    policy::Active {
+        namespace: run.experiment.namespace.clone(),
+        name: run.experiment.name.clone(),
+        activation: run.activation.0,
+        targets: targets.iter().map(target).collect(),
+    }
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
