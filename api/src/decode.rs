@@ -8,7 +8,9 @@ mod guardrail;
 mod kernel_chaos;
 mod kind;
 mod metadata;
+mod mode;
 mod names;
+mod request;
 mod selector;
 mod values;
 

@@ -6,8 +6,10 @@
 mod build;
 mod json;
 mod node;
+mod open;
 mod scalar;
 mod split;
+mod syntax;
 
 use std::ops::Range;
 

@@ -1,18 +1,16 @@
 //! `KernelChaos`: one experiment.
 
-use crate::{
-    Code, Diagnostic, Experiment, Fault, GoDuration, Mode, Percent, Selector,
-    experiment::CallChain,
-    yaml::{Node, Resolved, quoted},
-};
+use crate::{Code, Diagnostic, Experiment, GoDuration, Mode, Selector, yaml::Node};
 
 use super::{
-    call_chain,
-    fields::{Field, Fields},
+    fields::Field,
     findings::Findings,
     kind::Dialect,
     metadata::{self, Scope},
-    names, selector,
+    mode::mode,
+    names,
+    request::Request,
+    selector,
 };
 
 /// Reads a whole document. `None` where a part that cannot be done without is missing; whether the rest is free of
@@ -60,14 +58,6 @@ struct Spec {
     request: Option<Request>,
 }
 
-/// `failKernRequest`, likewise.
-struct Request {
-    fault: Option<Fault>,
-    call_chain: Option<CallChain>,
-    probability: Percent,
-    times: Option<u64>,
-}
-
 impl Spec {
     fn read(spec: Field<'_>, namespace: &str, dialect: Dialect, findings: &mut Findings) -> Option<Self> {
         let mut spec = spec.fields(findings)?;
@@ -90,121 +80,6 @@ impl Spec {
         spec.finish(findings);
         Some(Self { mode, selector, container_names: container_names.unwrap_or_default(), duration, request })
     }
-}
-
-impl Request {
-    fn read(request: Field<'_>, dialect: Dialect, findings: &mut Findings) -> Option<Self> {
-        let mut request = request.fields(findings)?;
-        let fault = fault(&mut request, dialect, findings);
-        let call_chain = match request.take("callchain", findings) {
-            Some(field) => call_chain::call_chain(field, findings),
-            None => Some(CallChain::new()),
-        };
-        let probability =
-            request.take("probability", findings).and_then(|field| probability(field, findings));
-        let times = request.take("times", findings).and_then(|field| times(field, findings));
-        if let Some(headers) = request.take("headers", findings)
-            && headers.texts(findings).is_some()
-        {
-            let message =
-                "`headers` are for a C compiler, and none is used here: types come from the kernel itself";
-            findings.push(Diagnostic::note(Code::NoEffect, headers.place, message));
-        }
-        request.finish(findings);
-        Some(Self { fault, call_chain, probability: probability.unwrap_or(Percent::ALL), times })
-    }
-}
-
-/// What `mode` says without its `value`.
-#[derive(Clone, Copy)]
-enum ModeWord {
-    One,
-    All,
-    Fixed,
-    FixedPercent,
-    RandomMaxPercent,
-}
-
-const MODES: [(&str, ModeWord); 5] = [
-    ("one", ModeWord::One),
-    ("all", ModeWord::All),
-    ("fixed", ModeWord::Fixed),
-    ("fixed-percent", ModeWord::FixedPercent),
-    ("random-max-percent", ModeWord::RandomMaxPercent),
-];
-
-fn mode(spec: &mut Fields<'_>, dialect: Dialect, findings: &mut Findings) -> Option<Mode> {
-    let mode = spec.require("mode", findings);
-    let word = mode.and_then(|field| field.word(&MODES, findings));
-    let value = spec.take("value", findings);
-    match word? {
-        ModeWord::One => without_value(Mode::One, value, findings),
-        ModeWord::All => without_value(Mode::All, value, findings),
-        ModeWord::Fixed => {
-            let count = mode_value(spec, value, 1..=u32::MAX.into(), dialect, findings)?;
-            u32::try_from(count).ok().map(Mode::Fixed)
-        }
-        ModeWord::FixedPercent => {
-            mode_value(spec, value, 0..=100, dialect, findings).and_then(percent).map(Mode::FixedPercent)
-        }
-        ModeWord::RandomMaxPercent => {
-            mode_value(spec, value, 0..=100, dialect, findings).and_then(percent).map(Mode::RandomMaxPercent)
-        }
-    }
-}
-
-fn without_value(mode: Mode, value: Option<Field<'_>>, findings: &mut Findings) -> Option<Mode> {
-    if let Some(value) = value {
-        let message = "`value` means nothing with this mode";
-        let help = "remove it, or use the mode `fixed`, `fixed-percent` or `random-max-percent`";
-        findings.push(Diagnostic::warning(Code::NoEffect, value.place, message).help(help));
-    }
-    Some(mode)
-}
-
-/// The number in `value`, which Chaos Mesh has as a string.
-fn mode_value(
-    spec: &Fields<'_>,
-    value: Option<Field<'_>>,
-    range: std::ops::RangeInclusive<u64>,
-    dialect: Dialect,
-    findings: &mut Findings,
-) -> Option<u64> {
-    let Some(field) = value else {
-        if !spec.has("value") {
-            let message = "this mode needs the field `value`";
-            findings.push(Diagnostic::error(Code::MissingField, spec.place(), message));
-        }
-        return None;
-    };
-    let wanted = "a whole number in quotes, such as \"50\"";
-    let scalar = field.scalar(wanted, findings)?;
-    let number = match scalar.resolve() {
-        Resolved::Text(text) => text.parse::<i128>().ok(),
-        Resolved::Int(_) if scalar.yaml_1_1_meaning().is_some() => return field.number(range, findings),
-        Resolved::Int(number) => {
-            if dialect == Dialect::ChaosMesh {
-                let message = format!("Chaos Mesh takes `value` as a string: \"{number}\"");
-                findings.push(Diagnostic::note(Code::WrongType, field.node.span, message));
-            }
-            Some(number)
-        }
-        Resolved::Null | Resolved::Bool(_) | Resolved::Float(_) => None,
-    };
-    let Some(number) = number else {
-        findings.push(field.wrong_type(wanted));
-        return None;
-    };
-    let number = field.in_range(number, range, findings)?;
-    if number == 0 {
-        let message = "0 percent of the pods is none";
-        findings.push(Diagnostic::warning(Code::NeverInjects, field.node.span, message));
-    }
-    Some(number)
-}
-
-fn percent(number: u64) -> Option<Percent> {
-    u8::try_from(number).ok().and_then(Percent::new)
 }
 
 fn container_names(field: Field<'_>, findings: &mut Findings) -> Vec<String> {
@@ -237,58 +112,4 @@ fn scheduler_cron(field: Field<'_>, findings: &mut Findings) {
         }
         scheduler.finish(findings);
     }
-}
-
-fn fault(request: &mut Fields<'_>, dialect: Dialect, findings: &mut Findings) -> Option<Fault> {
-    if dialect == Dialect::ChaosMesh && request.has("function") {
-        let field = request.take_quietly("function")?;
-        let message = "Chaos Mesh's KernelChaos has no field `function`";
-        let help = "it is in `faultline.dev/v1alpha1`";
-        findings.push(Diagnostic::error(Code::UnknownField, field.place, message).help(help));
-    } else if let Some(field) = request.take("function", findings) {
-        function(field, findings);
-        if let Some(failtype) = request.take_quietly("failtype") {
-            let message = "`function` and `failtype` exclude each other";
-            let diagnostic = Diagnostic::error(Code::ConflictingFields, failtype.place, message);
-            findings.push(diagnostic.also(field.place, "and this is the other"));
-        }
-        return None;
-    }
-    let failtype = request.require("failtype", findings)?.number(0..=2, findings)?;
-    Fault::ALL.into_iter().find(|fault| u64::from(fault.failtype()) == failtype)
-}
-
-/// `function: {name, errno}`: any injectable function with a chosen error.
-fn function(field: Field<'_>, findings: &mut Findings) {
-    findings.push(field.not_yet("failing a function of one's choice").help("use `failtype` 0, 1 or 2"));
-    let Some(mut function) = field.fields(findings) else { return };
-    if let Some(name) = function.require("name", findings) {
-        call_chain::symbol(name, findings);
-    }
-    if let Some(errno) = function.require("errno", findings)
-        && errno.node.as_text().is_none()
-    {
-        // Linux' MAX_ERRNO.
-        errno.number(1..=4095, findings);
-    }
-    function.finish(findings);
-}
-
-fn probability(field: Field<'_>, findings: &mut Findings) -> Option<Percent> {
-    let number = field.number(0..=100, findings)?;
-    if number == 0 {
-        let message = "a probability of 0 never injects (Chaos Mesh's daemon would inject always)";
-        let help = "leave it out for 100 percent";
-        findings.push(Diagnostic::warning(Code::NeverInjects, field.node.span, message).help(help));
-    }
-    percent(number)
-}
-
-fn times(field: Field<'_>, findings: &mut Findings) -> Option<u64> {
-    let times = field.number(0..=i64::MAX.unsigned_abs(), findings)?;
-    if times == 0 {
-        let message = format!("{} of 0 is no limit", quoted("times"));
-        findings.push(Diagnostic::note(Code::Unlimited, field.node.span, message));
-    }
-    Some(times).filter(|times| *times > 0)
 }

@@ -1,16 +1,15 @@
 //! From the parser's events to nodes.
 
-use std::{
-    collections::{HashMap, hash_map::Entry as Slot},
-    sync::Arc,
-};
+use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::{
     Budget, MAX_DEPTH, MAX_NODES, MAX_TEXT_BYTES, YamlDocument,
-    node::{CoreTag, Entry, Node, Scalar, Style, Value},
+    node::{CoreTag, Node, Scalar, Style, Value},
+    open::{Content, Key, Open},
     quoted,
+    syntax::{Offsets, syntax_error},
 };
 use crate::{Code, Diagnostic, Span};
 
@@ -32,53 +31,6 @@ pub(super) fn documents(text: &str, base: usize, budget: &mut Budget) -> Vec<Yam
     builder.documents
 }
 
-/// Byte offsets of characters: the parser counts characters.
-struct Offsets {
-    base: usize,
-    length: usize,
-    /// Offset of each character; empty where every character is one byte.
-    of_chars: Vec<usize>,
-}
-
-impl Offsets {
-    fn new(text: &str, base: usize) -> Self {
-        let of_chars =
-            if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
-        Self { base, length: text.len(), of_chars }
-    }
-
-    fn at(&self, char_index: usize) -> usize {
-        let ascii = self.of_chars.is_empty().then_some(char_index.min(self.length));
-        self.base + ascii.or_else(|| self.of_chars.get(char_index).copied()).unwrap_or(self.length)
-    }
-
-    fn span(&self, span: saphyr_parser::Span) -> Span {
-        let start = self.at(span.start.index());
-        Span { start, end: self.at(span.end.index()).max(start) }
-    }
-}
-
-/// The parser's complaint, at one character, with what usually causes it.
-fn syntax_error(error: &ScanError, text: &str, offsets: &Offsets) -> Diagnostic {
-    let start = offsets.at(error.marker().index());
-    let within = start - offsets.base;
-    let end = start + text[within..].chars().next().map_or(0, char::len_utf8);
-    let line_start = text[..within].rfind(['\n', '\r']).map_or(0, |at| at + 1);
-    let diagnostic =
-        Diagnostic::error(Code::YamlSyntax, Span { start, end }, format!("not YAML: {}", error.info()));
-    let line = text[line_start..].lines().next().unwrap_or_default();
-    let indentation = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
-    if indentation.contains('\t') {
-        diagnostic.help("indent with spaces: YAML does not allow tabs there")
-    } else if error.info().contains("quoted scalar") {
-        diagnostic.help("is the quote closed before the document ends?")
-    } else if line.contains("{{") {
-        diagnostic.help("this looks like a template: render it first")
-    } else {
-        diagnostic
-    }
-}
-
 struct Builder<'b> {
     budget: &'b mut Budget,
     documents: Vec<YamlDocument>,
@@ -91,30 +43,6 @@ struct OpenDocument {
     root: Option<Node>,
     anchors: HashMap<usize, Node>,
     problems: Vec<Diagnostic>,
-}
-
-/// A sequence or mapping that has begun.
-struct Open {
-    start: Span,
-    /// Behind the last thing in it.
-    end: usize,
-    anchor: usize,
-    content: Content,
-}
-
-enum Content {
-    Sequence(Vec<Node>),
-    Mapping { entries: Vec<Entry>, seen: HashMap<Arc<str>, Span>, key: Key },
-}
-
-/// What came of the key of the mapping's next value.
-enum Key {
-    /// It comes next.
-    Awaited,
-    /// This one.
-    Is(Arc<str>, Span),
-    /// It is unusable, and so is its value.
-    Unusable,
 }
 
 impl Builder<'_> {
@@ -171,7 +99,7 @@ impl Builder<'_> {
             let message = "an alias cannot stand inside the value that its anchor names";
             return Err(Diagnostic::error(Code::YamlSyntax, span, message));
         };
-        self.check_depth(depth(&node), span)?;
+        self.check_depth(node.depth(), span)?;
         self.spend_copy(&node, span)?;
         self.add(node, span);
         Ok(())
@@ -217,14 +145,7 @@ impl Builder<'_> {
             return;
         };
         parent.end = parent.end.max(place.end);
-        match &mut parent.content {
-            Content::Sequence(items) => items.push(node),
-            Content::Mapping { entries, seen, key } => match std::mem::replace(key, Key::Awaited) {
-                Key::Awaited => *key = read_key(&node, place, seen, &mut open.problems),
-                Key::Is(text, key_span) => entries.push(Entry { key: text, key_span, value: node }),
-                Key::Unusable => {}
-            },
-        }
+        parent.content.add(node, place, &mut open.problems);
     }
 
     /// Keeps a copy of what an anchor names, at the price of a use: anchors nest, and copies of copies add up.
@@ -239,7 +160,7 @@ impl Builder<'_> {
     }
 
     fn spend_copy(&mut self, node: &Node, span: Span) -> Result<(), Diagnostic> {
-        let (nodes, text_bytes) = size(node);
+        let (nodes, text_bytes) = node.size();
         self.spend(nodes, text_bytes, span)
     }
 
@@ -298,7 +219,7 @@ impl Builder<'_> {
         else {
             return;
         };
-        if fatal.is_none() && root.as_ref().is_none_or(is_empty) {
+        if fatal.is_none() && root.as_ref().is_none_or(Node::is_empty_document) {
             return;
         }
         let span = root.as_ref().map_or(place, |root| root.span);
@@ -315,75 +236,4 @@ impl Builder<'_> {
         }
         self.finish(Some(fatal), place);
     }
-}
-
-impl Content {
-    fn into_value(self) -> Value {
-        match self {
-            Self::Sequence(items) => Value::Sequence(items),
-            Self::Mapping { entries, .. } => Value::Mapping(entries),
-        }
-    }
-}
-
-/// What a key comes to, and what is wrong with it.
-fn read_key(
-    node: &Node,
-    place: Span,
-    seen: &mut HashMap<Arc<str>, Span>,
-    problems: &mut Vec<Diagnostic>,
-) -> Key {
-    let Value::Scalar(scalar) = &node.value else {
-        let message = "a key must be a single value";
-        problems.push(Diagnostic::error(Code::UnsupportedYaml, node.span, message));
-        return Key::Unusable;
-    };
-    if &*scalar.text == "<<" && scalar.style == Style::Plain {
-        let message = "merge keys are not supported";
-        let help = "write the fields out: what an experiment hits should stand where it is reviewed";
-        problems.push(Diagnostic::error(Code::UnsupportedYaml, place, message).help(help));
-        return Key::Unusable;
-    }
-    match seen.entry(scalar.text.clone()) {
-        Slot::Occupied(first) => {
-            let message = format!("the key {} is there twice", quoted(&scalar.text));
-            let diagnostic =
-                Diagnostic::error(Code::DuplicateKey, place, message).also(*first.get(), "first here");
-            problems.push(diagnostic);
-            Key::Unusable
-        }
-        Slot::Vacant(slot) => {
-            slot.insert(place);
-            Key::Is(scalar.text.clone(), place)
-        }
-    }
-}
-
-/// Levels of nesting in a node; 0 for a scalar.
-fn depth(node: &Node) -> usize {
-    match &node.value {
-        Value::Scalar(_) => 0,
-        Value::Sequence(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Mapping(entries) => 1 + entries.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0),
-    }
-}
-
-/// Nodes and bytes of text in a node.
-fn size(node: &Node) -> (usize, usize) {
-    let sum = |sizes: &mut dyn Iterator<Item = (usize, usize)>| {
-        sizes.fold((1, 0), |(nodes, bytes), (n, b)| (nodes + n, bytes + b))
-    };
-    match &node.value {
-        Value::Scalar(scalar) => (1, scalar.text.len()),
-        Value::Sequence(items) => sum(&mut items.iter().map(size)),
-        Value::Mapping(entries) => sum(&mut entries.iter().map(|entry| {
-            let (nodes, bytes) = size(&entry.value);
-            (nodes + 1, bytes + entry.key.len())
-        })),
-    }
-}
-
-/// Whether a document is nothing but its marker.
-fn is_empty(root: &Node) -> bool {
-    matches!(&root.value, Value::Scalar(scalar) if scalar.text.is_empty() && scalar.style == Style::Plain)
 }

@@ -99,4 +99,31 @@ impl Node {
             _ => None,
         }
     }
+
+    /// Levels of nesting; 0 for a scalar.
+    pub(super) fn depth(&self) -> usize {
+        match &self.value {
+            Value::Scalar(_) => 0,
+            Value::Sequence(items) => 1 + items.iter().map(Node::depth).max().unwrap_or(0),
+            Value::Mapping(entries) => 1 + entries.iter().map(|entry| entry.value.depth()).max().unwrap_or(0),
+        }
+    }
+
+    /// Nodes, keys among them, and bytes of text.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let sum = |(nodes, bytes), (more_nodes, more_bytes)| (nodes + more_nodes, bytes + more_bytes);
+        match &self.value {
+            Value::Scalar(scalar) => (1, scalar.text.len()),
+            Value::Sequence(items) => items.iter().map(Node::size).fold((1, 0), sum),
+            Value::Mapping(entries) => {
+                let sizes = entries.iter().map(|entry| sum((1, entry.key.len()), entry.value.size()));
+                sizes.fold((1, 0), sum)
+            }
+        }
+    }
+
+    /// Whether a document of this root is nothing but its marker.
+    pub(super) fn is_empty_document(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.text.is_empty() && scalar.style == Style::Plain)
+    }
 }
