@@ -25,6 +25,8 @@ pub struct Admitted<'a> {
     pub runs: Vec<SelectedRun<'a>>,
     /// As in [`Selected`], with the newcomers that were not admitted.
     pub why_nots: Vec<WhyNot>,
+    /// As in [`Selected`].
+    pub observed_at: Option<Timestamp>,
 }
 
 /// Asks about the running first, by start, then the others, by instant and name. Each admission is active for the
@@ -36,7 +38,7 @@ pub fn admit<'a>(
     defaults: &Defaults,
     now: Timestamp,
 ) -> Admitted<'a> {
-    let Selected { judged, mut runs, mut why_nots } = selected;
+    let Selected { judged, mut runs, mut why_nots, observed_at } = selected;
     let guardrails = prepare(&judged.parsed.guardrails, evaluator);
     let mut court = Court { guardrails, evaluator, defaults, now, active: Vec::new() };
     runs.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -48,7 +50,7 @@ pub fn admit<'a>(
         }
     });
     runs.sort_by(|a, b| a.candidate.key.cmp(&b.candidate.key));
-    Admitted { judged, runs, why_nots }
+    Admitted { judged, runs, why_nots, observed_at }
 }
 
 /// Runs that started come first.
@@ -135,11 +137,13 @@ impl Court<'_> {
             Outcome::Undecided(why) if begins => Err(why_not(run, Reason::Undecided, why)),
             Outcome::Deny(why) => {
                 run.candidate.run.end(RunState::Stopped, Reason::Denied, why, self.now);
-                Ok(detach(run, Step::End))
+                detach(run, Step::End);
+                Ok(())
             }
             Outcome::Undecided(why) => {
                 run.candidate.run.set(RunState::Held, Reason::Undecided, why);
-                Ok(detach(run, Step::Hold))
+                detach(run, Step::Hold);
+                Ok(())
             }
         }
     }

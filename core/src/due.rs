@@ -90,7 +90,7 @@ pub fn due<'a>(judged: &'a Judged<'a>, ledger: &Ledger, defaults: &Defaults, now
         match (judged.parsed.experiments.get(id), ledger.newest(id)) {
             (Some(declared), newest) => due.present(declared, newest, ledger, defaults, now),
             (None, Some((key, run))) => {
-                due.runs.extend(absent::decide(key, run, judged.parsed, defaults, now))
+                due.runs.extend(absent::decide(key, run, judged.parsed, defaults, now));
             }
             (None, None) => {}
         }

@@ -5,14 +5,12 @@ use std::{
     fmt,
 };
 
-use faultline_api::Mode;
-
 use crate::{
     desired::Probe,
     due::Step,
     ledger::{Ledger, Run, RunKey},
     plan::{Plan, PlannedRun},
-    select::replacements_allowed,
+    select::{most_slots, replacements_allowed},
 };
 
 /// One broken invariant.
@@ -38,10 +36,14 @@ pub fn check_plan(plan: &Plan, ledger: &Ledger) -> Vec<Violation> {
     let mut found = Check(Vec::new());
     found.that(runs.len() == plan.runs.len(), "a-run-is-planned-once", "plan");
     let mut ids = BTreeSet::new();
-    for probe in plan.nodes.values().flatten() {
+    let probes = plan.nodes.iter().flat_map(|(node, probes)| probes.iter().map(move |probe| (node, probe)));
+    for (node, probe) in probes {
         found.that(ids.insert(&probe.id), "probe-ids-are-unique", &probe.id);
         match runs.get(&probe.run) {
-            Some(planned) => check_probe(probe, planned, plan, &mut found),
+            Some(planned) => {
+                check_probe(probe, planned, plan, &mut found);
+                check_budget(node, probe, &planned.run, ledger, &mut found);
+            }
             None => found.that(false, "a-probe-belongs-to-a-planned-run", &probe.id),
         }
     }
@@ -73,11 +75,6 @@ fn check_probe(probe: &Probe, planned: &PlannedRun, plan: &Plan, found: &mut Che
     let slot = usize::try_from(probe.slot).ok().and_then(|index| run.slots.get(index));
     let holds = slot.is_some_and(|slot| slot.pod.as_ref() == Some(&probe.target.uid));
     found.that(holds, "a-probe-is-on-the-pod-of-its-slot", &probe.id);
-    let confirms = slot.is_some_and(|slot| {
-        let others = slot.unconfirmed.len() - usize::from(!slot.unconfirmed.is_empty());
-        probe.times.is_none() || others == 0 || slot.unconfirmed.len() > others
-    });
-    found.that(confirms, "a-budget-is-used-on-one-node-at-a-time", &probe.id);
     found.that(!limit.drop.contains(&probe.target.uid), "dropped-pods-are-no-targets", &probe.id);
     let within = limit.times.is_none_or(|most| probe.times.is_some_and(|times| times <= most));
     found.that(within, "times-is-within-its-limit", &probe.id);
@@ -90,6 +87,15 @@ fn check_probe(probe: &Probe, planned: &PlannedRun, plan: &Plan, found: &mut Che
     found.that(probe.ends.is_none_or(|ends| ends > plan.at), "no-probe-outlives-its-run", &probe.id);
 }
 
+fn check_budget(node: &str, probe: &Probe, run: &Run, ledger: &Ledger, found: &mut Check) {
+    let slot = usize::try_from(probe.slot).ok().and_then(|index| run.slots.get(index));
+    let others = slot.into_iter().flat_map(|slot| &slot.unconfirmed).filter(|other| *other != node);
+    let alone = others.filter(|other| ledger.has_heard(other)).count() == 0;
+    found.that(probe.times.is_none() || alone, "a-budget-is-used-on-one-node-at-a-time", &probe.id);
+    let marked = slot.is_some_and(|slot| slot.unconfirmed.contains(node));
+    found.that(marked, "who-may-spend-will-have-to-say-how-much", &probe.id);
+}
+
 fn check_slots(planned: &PlannedRun, found: &mut Check) {
     let PlannedRun { key, run, selection, .. } = planned;
     let pods: Vec<_> = run.slots.iter().filter_map(|slot| slot.pod.as_ref()).collect();
@@ -99,12 +105,7 @@ fn check_slots(planned: &PlannedRun, found: &mut Check) {
         return;
     }
     found.that(pods.len() <= run.usable_slots(), "no-more-targets-than-usable-slots", key);
-    let most = match run.declared.mode {
-        Mode::One => 1,
-        Mode::Fixed(wanted) => wanted,
-        Mode::All | Mode::FixedPercent(_) | Mode::RandomMaxPercent(_) => u32::MAX,
-    };
-    found.that(run.open <= most, "no-more-slots-than-the-mode-gives", key);
+    found.that(run.open <= most_slots(run.declared.mode), "no-more-slots-than-the-mode-gives", key);
 }
 
 fn check_step(planned: &PlannedRun, before: &Run, found: &mut Check) {

@@ -10,8 +10,6 @@ use jiff::Timestamp;
 pub use transition::{Transition, transitions};
 
 use crate::{
-    defaults::Defaults,
-    due::complete,
     ledger::{Generation, Ledger, Run, Slot},
     plan::Plan,
     report::{NodeReport, ProbeReport, ProbeState},
@@ -29,17 +27,11 @@ pub struct Observed {
     pub transitions: Vec<Transition>,
 }
 
-/// Applies reports: the first acknowledged attach starts a run, counts are remembered, failures are noted, and what is
-/// over at `now` completes. Replaying reports changes nothing. `plan` is the one in force, whose ledger was committed;
-/// before there is one, an empty plan does.
+/// Applies reports: the first acknowledged attach starts a run, counts are remembered and failures noted. Replaying
+/// reports changes nothing. `plan` is the one in force, from which `ledger` was committed. What has become over by it
+/// is for `due` to say, in the next pass.
 #[must_use]
-pub fn observe(
-    ledger: &Ledger,
-    plan: &Plan,
-    reports: &[NodeReport],
-    defaults: &Defaults,
-    now: Timestamp,
-) -> Observed {
+pub fn observe(ledger: &Ledger, plan: &Plan, reports: &[NodeReport], now: Timestamp) -> Observed {
     let mut next = ledger.clone();
     for report in reports {
         fence(&mut next, report);
@@ -49,9 +41,6 @@ pub fn observe(
         confirm(&mut next, plan, report);
     }
     forget_failures(&mut next, plan);
-    for run in next.runs.values_mut().filter(|run| !run.state.is_over()) {
-        complete(run, defaults, now);
-    }
     let transitions = transitions(ledger, &next);
     Observed { ledger: next, transitions }
 }

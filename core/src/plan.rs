@@ -73,16 +73,10 @@ pub struct Report {
     pub skipped: BTreeMap<String, u32>,
 }
 
-/// Makes the plan. `observed_at` is the age of the inventory that was selected from; `None`: there was none.
+/// Makes the plan.
 #[must_use]
-pub fn plan(
-    admitted: Admitted<'_>,
-    ledger: &Ledger,
-    defaults: &Defaults,
-    observed_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Plan {
-    let Admitted { judged, runs, why_nots } = admitted;
+pub fn plan(admitted: Admitted<'_>, ledger: &Ledger, defaults: &Defaults, now: Timestamp) -> Plan {
+    let Admitted { judged, runs, why_nots, observed_at } = admitted;
     let told = ledger.nodes.keys().map(|node| (node.clone(), Vec::new()));
     let mut plan = Plan {
         at: now,

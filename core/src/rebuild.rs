@@ -1,22 +1,26 @@
 //! A lost ledger, rebuilt from the agents.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod recover;
 
-use faultline_api::{ExperimentId, GoDuration, Reason, RunState};
+use std::collections::BTreeMap;
+
+use faultline_api::{Reason, RunState, Tightening};
 use jiff::Timestamp;
 
+use self::recover::{Seen, recovered};
 use crate::{
     defaults::Defaults,
     effective::Effective,
-    ledger::{Activation, Ledger, Run, RunKey, Slot},
-    parse::{Declared, Parsed},
-    report::{NodeReport, ProbeReport, ProbeState},
+    ledger::{Activation, Generation, Ledger, Run, RunKey},
+    parse::Parsed,
+    report::NodeReport,
 };
 
-/// Returns `ledger` unchanged unless an agent accepted a generation that it never gave: then it was lost, or replaced by an
-/// older one. Runs that agents know and a tree declares are taken over; bounded experiments that neither knows are held
-/// until a rerun, because they may have run already. A fresh installation, in which no agent ever accepted a generation,
-/// is no loss. Always safe to call; it is called before `judge`, so that nothing begins that an agent has seen.
+/// Returns `ledger` unchanged unless an agent remembers what this ledger never told it: then the ledger was lost, or
+/// replaced by an older one. Runs that agents know and a tree declares are taken over; bounded experiments that neither
+/// knows are held until a rerun, because they may have run already. A fresh installation, in which no agent ever accepted
+/// a generation, is no loss. Always safe to call; it is called before `judge`, so that nothing begins that an agent has
+/// seen.
 #[must_use]
 pub fn rebuild(
     ledger: &Ledger,
@@ -26,40 +30,43 @@ pub fn rebuild(
     now: Timestamp,
 ) -> Ledger {
     let mut next = ledger.clone();
+    let news: Vec<&NodeReport> = reports.iter().filter(|report| is_news(ledger, report)).collect();
+    if news.is_empty() {
+        return next;
+    }
     let known = known_runs(reports);
     for (key, seen) in &known {
-        let missing = ledger.runs.get(key).is_none_or(is_unconfirmed);
-        if missing {
+        if ledger.runs.get(key).is_none_or(|run| is_doubtful(run, seen)) {
             take_over(&mut next, key, seen, parsed, defaults, now);
         }
     }
-    if reports.iter().any(|report| is_news(ledger, report)) {
-        raise_epoch(&mut next, reports);
-        hold_unconfirmed(&mut next, parsed, defaults, now);
+    if is_loss(ledger, &news) {
+        hold_unconfirmed(&mut next, &known, parsed, defaults, now);
+    }
+    let highest = news.iter().map(|report| report.accepted.epoch).max().unwrap_or_default();
+    if highest >= next.epoch {
+        next.epoch = highest.saturating_add(1);
     }
     next
 }
 
-/// Whether the agent accepted something that this ledger never gave.
+/// Whether the agent accepted something that this ledger did not give it.
 fn is_news(ledger: &Ledger, report: &NodeReport) -> bool {
-    let told = ledger.nodes.get(&report.node).map(|told| told.generation).unwrap_or_default();
-    report.accepted > told && report.accepted.epoch >= ledger.epoch
+    let told = ledger.nodes.get(&report.node);
+    let unheard = report.accepted != Generation::default() && told.is_none_or(|told| !told.heard);
+    unheard || told.is_some_and(|told| report.accepted > told.generation)
 }
 
-fn raise_epoch(ledger: &mut Ledger, reports: &[NodeReport]) {
-    let highest = reports.iter().map(|report| report.accepted.epoch).max().unwrap_or_default();
-    if highest >= ledger.epoch {
-        ledger.epoch = highest.saturating_add(1);
-    }
-}
-
-fn is_unconfirmed(run: &Run) -> bool {
-    run.state == RunState::Held && run.reason == Reason::Unconfirmed
+/// Whether so much is unknown that nothing new may begin: no agent was ever heard of, or one is ahead of this ledger. An
+/// agent that merely brings its own past to a fleet that is known is no reason to hold anything.
+fn is_loss(ledger: &Ledger, news: &[&NodeReport]) -> bool {
+    !ledger.nodes.values().any(|told| told.heard)
+        || news.iter().any(|report| report.accepted.epoch >= ledger.epoch)
 }
 
 /// What all agents say of each run.
-fn known_runs(reports: &[NodeReport]) -> BTreeMap<&RunKey, Vec<(&str, &ProbeReport)>> {
-    let mut known: BTreeMap<&RunKey, Vec<(&str, &ProbeReport)>> = BTreeMap::new();
+fn known_runs(reports: &[NodeReport]) -> BTreeMap<&RunKey, Seen<'_>> {
+    let mut known: BTreeMap<&RunKey, Seen<'_>> = BTreeMap::new();
     for report in reports {
         for probe in &report.probes {
             known.entry(&probe.run).or_default().push((&report.node, probe));
@@ -68,10 +75,17 @@ fn known_runs(reports: &[NodeReport]) -> BTreeMap<&RunKey, Vec<(&str, &ProbeRepo
     known
 }
 
+/// Whether the agents know a run better than this ledger: it never started it, or it made it after they did.
+fn is_doubtful(run: &Run, seen: &Seen<'_>) -> bool {
+    let older = |at: Timestamp| at < run.created;
+    !run.state.is_over()
+        && (run.started.is_none() || seen.iter().filter_map(|(_, probe)| probe.attached_at).any(older))
+}
+
 fn take_over(
     ledger: &mut Ledger,
     key: &RunKey,
-    seen: &[(&str, &ProbeReport)],
+    seen: &Seen<'_>,
     parsed: &Parsed,
     defaults: &Defaults,
     now: Timestamp,
@@ -88,67 +102,28 @@ fn take_over(
     }
 }
 
-/// The run as far as its agents know it. What they were told is a limit that holds on: it may come from a guardrail.
-fn recovered(declared: &Declared, seen: &[(&str, &ProbeReport)], defaults: &Defaults, now: Timestamp) -> Run {
-    let started = seen.iter().filter_map(|(_, probe)| probe.attached_at).min().map(|at| at.min(now));
-    let mut run = Run::new((*declared.experiment).clone(), declared.place.clone(), started.unwrap_or(now));
-    run.started = started;
-    run.tightened.times = seen.iter().filter_map(|(_, probe)| probe.times).min();
-    let ends = seen.iter().filter_map(|(_, probe)| probe.ends).min();
-    run.tightened.duration = ends.zip(started).map(|(ends, started)| length(started, ends));
-    for (node, probe) in seen {
-        fill_slot(&mut run, node, probe);
-    }
-    run.open = u32::try_from(run.slots.len()).unwrap_or(u32::MAX);
-    let attached = seen.iter().any(|(_, probe)| probe.state == ProbeState::Attached);
-    let waiting = seen.iter().any(|(_, probe)| matches!(probe.state, ProbeState::Failed { .. }));
-    if crate::due::complete(&mut run, defaults, now) {
-        return run;
-    }
-    match (attached, waiting) {
-        (true, _) => run.set(RunState::Running, Reason::Attached, "taken over from its agents"),
-        (false, true) => run.set(RunState::Pending, Reason::AwaitingAttach, "taken over from its agents"),
-        (false, false) => run.set(RunState::Held, Reason::Unconfirmed, DETACHED),
-    }
-    run
-}
-
-const DETACHED: &str = "its agents detached it and the ledger that knew why is lost; rerun it to start anew";
-
-fn length(started: Timestamp, ends: Timestamp) -> GoDuration {
-    let length = ends.duration_since(started);
-    GoDuration::from_nanos(u64::try_from(length.as_nanos()).unwrap_or(0))
-}
-
-fn fill_slot(run: &mut Run, node: &str, probe: &ProbeReport) {
-    // An agent that made up slot numbers must not make us allocate for them.
-    let Some(index) = usize::try_from(probe.slot).ok().filter(|index| *index < MOST_SLOTS) else { return };
-    if run.slots.len() <= index {
-        run.slots.resize_with(index + 1, Slot::default);
-    }
-    let Some(slot) = run.slots.get_mut(index) else { return };
-    slot.record(node, &probe.container, probe.spent);
-    if probe.state != ProbeState::Detached {
-        slot.pod = Some(probe.uid.clone());
-        slot.attached = probe.state == ProbeState::Attached;
-        slot.unconfirmed.insert(node.to_owned());
-    }
-}
-
-/// Far above what any fleet holds.
-const MOST_SLOTS: usize = 1 << 20;
-
 /// Experiments that would end by themselves, and of which nobody knows whether they did.
-fn hold_unconfirmed(ledger: &mut Ledger, parsed: &Parsed, defaults: &Defaults, now: Timestamp) {
-    let known: BTreeSet<ExperimentId> = ledger.runs.keys().map(|key| key.experiment.clone()).collect();
-    for (id, declared) in parsed.experiments.iter().filter(|(id, _)| !known.contains(*id)) {
-        let values = Effective::of(&declared.experiment, &Default::default(), defaults, None);
-        if values.times.is_none() && values.duration.is_none() {
+fn hold_unconfirmed(
+    ledger: &mut Ledger,
+    known: &BTreeMap<&RunKey, Seen<'_>>,
+    parsed: &Parsed,
+    defaults: &Defaults,
+    now: Timestamp,
+) {
+    for (id, declared) in &parsed.experiments {
+        let values = Effective::of(&declared.experiment, &Tightening::default(), defaults, None);
+        let bounded = values.times.is_some() || values.duration.is_some();
+        let newest = ledger.newest(id).map(|(key, run)| (key.clone(), run));
+        let confirmed =
+            |(key, run): &(RunKey, &Run)| run.state != RunState::Pending || known.contains_key(key);
+        let begun = newest.as_ref().is_some_and(confirmed);
+        if begun || !bounded {
             continue;
         }
+        let key = newest.map_or_else(|| ledger.next_run(id), |(key, _)| key);
         let mut run = Run::new((*declared.experiment).clone(), declared.place.clone(), now);
         run.set(RunState::Held, Reason::Unconfirmed, UNKNOWN);
-        ledger.runs.insert(ledger.next_run(id), run);
+        ledger.runs.insert(key, run);
     }
 }
 

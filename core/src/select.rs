@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use faultline_api::Reason;
 use serde::Serialize;
 
-pub(crate) use slots::replacements_allowed;
+pub(crate) use slots::{most_slots, replacements_allowed};
 
 use self::pool::{Index, Pool, containers};
 use crate::{
@@ -30,6 +30,8 @@ pub struct Selected<'a> {
     pub runs: Vec<SelectedRun<'a>>,
     /// As in [`Due`], with those that would begin and have no target.
     pub why_nots: Vec<WhyNot>,
+    /// When the inventory was observed; `None`: there is none, and nothing was selected.
+    pub observed_at: Option<jiff::Timestamp>,
 }
 
 /// One run with its selection.
@@ -135,7 +137,12 @@ pub fn select<'a>(due: Due<'a>, inventory: Option<&Inventory>, defaults: &Defaul
             _ => selected.push(SelectedRun { candidate, selection }),
         }
     }
-    Selected { judged, runs: selected, why_nots }
+    Selected {
+        judged,
+        runs: selected,
+        why_nots,
+        observed_at: inventory.map(|inventory| inventory.observed_at),
+    }
 }
 
 fn fill(index: &Index<'_>, candidate: &mut Candidate<'_>, defaults: &Defaults) -> Selection {

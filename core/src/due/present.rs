@@ -28,14 +28,12 @@ impl<'a> Due<'a> {
         let Some(judgement) = self.judged.judgements.get(&declared.experiment.id) else { return };
         let obstacle = obstacle(declared, judgement, self.judged.parsed);
         match newest {
-            Some((key, run)) if run.state.is_over() && !begins_again(declared, run) => {
-                self.runs.push(candidate(key, Step::Over, run.clone(), declared, judgement));
-            }
-            Some((key, run))
-                if !run.state.is_over()
-                    && !(asks_for_rerun(run, &declared.experiment) && obstacle.is_none()) =>
-            {
-                let (step, run) = go_on(declared, run, judgement, obstacle, defaults, now);
+            Some((key, run)) if stays_newest(run, declared, obstacle.is_none()) => {
+                let (step, run) = if run.state.is_over() {
+                    (Step::Over, run.clone())
+                } else {
+                    go_on(declared, run, judgement, obstacle, defaults, now)
+                };
                 self.runs.push(candidate(key, step, run, declared, judgement));
             }
             newest => {
@@ -67,9 +65,14 @@ impl<'a> Due<'a> {
     }
 }
 
-/// Whether a run that is over is followed by another.
-fn begins_again(declared: &Declared, run: &Run) -> bool {
-    run.absent || asks_for_rerun(run, &declared.experiment) || is_edit(run, &declared.experiment)
+/// Whether no other run follows this one. A live run gives way only to one that may begin.
+fn stays_newest(run: &Run, declared: &Declared, may_begin: bool) -> bool {
+    let rerun = asks_for_rerun(run, &declared.experiment);
+    if run.state.is_over() {
+        !(rerun || run.absent || is_edit(run, &declared.experiment))
+    } else {
+        !(rerun && may_begin)
+    }
 }
 
 /// What keeps an experiment from being attached, whatever its targets.

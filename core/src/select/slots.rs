@@ -22,14 +22,21 @@ pub(super) fn fill(key: &RunKey, run: &mut Run, pool: &Pool<'_>) {
     assign(key, run, pool);
 }
 
+/// How many slots the mode gives at most, whatever there is.
+pub(crate) const fn most_slots(mode: Mode) -> u32 {
+    match mode {
+        Mode::One => 1,
+        Mode::Fixed(wanted) => wanted,
+        Mode::All | Mode::FixedPercent(_) | Mode::RandomMaxPercent(_) => u32::MAX,
+    }
+}
+
 /// How many slots the mode gives. Percentages are fixed when targets are first selected; `all` and `fixed` follow what is
 /// there, and never shrink: a slot remembers what was spent in it.
 fn open(key: &RunKey, run: &Run, pool: &Pool<'_>) -> u32 {
     let there = u32::try_from(pool.eligible.len()).unwrap_or(u32::MAX);
     match run.declared.mode {
-        Mode::One => 1.min(there).max(run.open),
-        Mode::All => there.max(run.open),
-        Mode::Fixed(wanted) => wanted.min(there).max(run.open),
+        Mode::One | Mode::Fixed(_) | Mode::All => there.min(most_slots(run.declared.mode)).max(run.open),
         Mode::FixedPercent(_) | Mode::RandomMaxPercent(_) if run.open > 0 => run.open,
         Mode::FixedPercent(percent) => share(percent, there),
         Mode::RandomMaxPercent(most) => share(draw(key, most), there),

@@ -1,0 +1,167 @@
+//! One run: what will happen, to whom, with which values, and what the guardrails say.
+
+use std::fmt;
+
+use faultline_api::{GuardrailMode, Mode, RunState, Tightening};
+use faultline_schedules::Origin;
+
+use super::words;
+use crate::{
+    due::Step,
+    effective::Effective,
+    judge::{Decision, Verdict},
+    ledger::Run,
+    plan::{Plan, PlannedRun},
+    review::{Finding, Moment},
+    select::{Selection, SlotTarget},
+};
+
+/// Everything about one run.
+pub(super) fn run(f: &mut fmt::Formatter<'_>, plan: &Plan, planned: &PlannedRun) -> fmt::Result {
+    let PlannedRun { key, step, run, effective, selection, verdicts } = planned;
+    writeln!(f, "\n{} {key}", verb(*step))?;
+    writeln!(f, "  declared    {}", run.place)?;
+    if matches!(step, Step::Hold | Step::End) {
+        return writeln!(f, "  why         {}: {}", words(run.reason), run.message);
+    }
+    fault(f, run)?;
+    values(f, run, effective)?;
+    match selection {
+        Some(selection) => targets(f, plan, planned, selection)?,
+        None => writeln!(f, "  targets     not selected: {}", mode(run.declared.mode))?,
+    }
+    guardrails(f, verdicts, selection.is_none())?;
+    if run.state == RunState::Pending && !run.message.is_empty() {
+        writeln!(f, "  waiting     {}: {}", words(run.reason), run.message)?;
+    }
+    Ok(())
+}
+
+const fn verb(step: Step) -> &'static str {
+    match step {
+        Step::Begin => "+ begin",
+        Step::GoOn => "= go on",
+        Step::Edit => "~ change",
+        Step::Resume => "+ resume",
+        Step::Hold => "- hold",
+        Step::End => "- end",
+        Step::Over => "  over",
+    }
+}
+
+fn fault(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
+    let fault = run.declared.fault;
+    let frames: Vec<&str> = run.declared.call_chain.iter().map(|frame| frame.function.as_str()).collect();
+    let chain = if frames.is_empty() { "every call".to_owned() } else { frames.join(" > ") };
+    writeln!(f, "  fault       {} (failtype {}): {chain}", fault.target_function(), fault.failtype())
+}
+
+/// Each value, and where it differs from what the document says, why.
+fn values(f: &mut fmt::Formatter<'_>, run: &Run, effective: &Effective) -> fmt::Result {
+    let declared = &run.declared;
+    let tightened = |differs: bool, asked: String| {
+        if differs { format!(" (asked for {asked}, tightened)") } else { String::new() }
+    };
+    let (asked, holds) = (declared.probability, effective.probability);
+    let note = tightened(asked != holds, format!("{} %", asked.get()));
+    writeln!(f, "  probability {} %{note}", holds.get())?;
+    let note = tightened(declared.times != effective.times, times(declared.times));
+    writeln!(f, "  times       {}{note}", times(effective.times))?;
+    let length = effective.duration.map_or("until it is removed".to_owned(), |length| length.to_string());
+    let origin = match effective.duration_origin {
+        Origin::Declared | Origin::Unbounded => String::new(),
+        Origin::Default => " (by default: the document gives none)".to_owned(),
+        Origin::Guardrail => {
+            tightened(true, declared.duration.map_or("none".to_owned(), |length| length.to_string()))
+        }
+    };
+    let ends = effective.ends.map_or(String::new(), |ends| format!(", ends at {ends}"));
+    writeln!(f, "  duration    {length}{origin}{ends}")
+}
+
+fn times(times: Option<u64>) -> String {
+    times.map_or("unlimited".to_owned(), |times| times.to_string())
+}
+
+fn mode(mode: Mode) -> String {
+    match mode {
+        Mode::One => "one".to_owned(),
+        Mode::All => "all".to_owned(),
+        Mode::Fixed(count) => format!("fixed {count}"),
+        Mode::FixedPercent(percent) => format!("{} %", percent.get()),
+        Mode::RandomMaxPercent(percent) => format!("at most {} %, drawn", percent.get()),
+    }
+}
+
+fn targets(
+    f: &mut fmt::Formatter<'_>,
+    plan: &Plan,
+    planned: &PlannedRun,
+    selection: &Selection,
+) -> fmt::Result {
+    let Selection { matched, eligible, targets, exclusions } = selection;
+    let slots = planned.run.usable_slots();
+    let chosen = mode(planned.run.declared.mode);
+    writeln!(f, "  targets     {chosen}: {slots} of {eligible} eligible pods ({matched} matched)")?;
+    for target in targets {
+        let id = format!("{}/{}/{}/{}", planned.key, target.slot, target.target.uid, target.target.container);
+        let waits = !plan.nodes.get(&target.node).is_some_and(|probes| probes.iter().any(|p| p.id == id));
+        slot(f, target, waits)?;
+    }
+    for exclusion in exclusions {
+        writeln!(f, "    not       {} on {}: {}", exclusion.pod, exclusion.node, exclusion.cause)?;
+    }
+    Ok(())
+}
+
+fn slot(f: &mut fmt::Formatter<'_>, target: &SlotTarget, waits: bool) -> fmt::Result {
+    let SlotTarget { slot, node, target, mechanism, .. } = target;
+    let mechanism = mechanism.as_deref().unwrap_or("kernel unknown");
+    let waits = if waits { ", waits" } else { "" };
+    let pod = format!("{}/{} {}", target.namespace, target.pod, target.container);
+    writeln!(f, "    slot {slot:<4} {pod} on {node} ({mechanism}){waits}")
+}
+
+fn guardrails(f: &mut fmt::Formatter<'_>, verdicts: &[Verdict], unselected: bool) -> fmt::Result {
+    for verdict in verdicts {
+        let Verdict { guardrail, moment, mode, decision, warnings, .. } = verdict;
+        let moment = if *moment == Moment::Admit { " on its targets" } else { "" };
+        let mode = if *mode == GuardrailMode::Monitor { " (only monitors)" } else { "" };
+        writeln!(f, "  guardrail   {guardrail}{mode}: {}{moment}", word(decision))?;
+        for finding in findings(decision) {
+            writeln!(f, "    {}: {} ({})", finding.path, finding.message, finding.rule)?;
+        }
+        for warning in warnings {
+            writeln!(f, "    warning: {}: {} ({})", warning.path, warning.message, warning.rule)?;
+        }
+    }
+    if unselected { writeln!(f, "  guardrail   not judged on targets: needs selection") } else { Ok(()) }
+}
+
+fn word(decision: &Decision) -> String {
+    match decision {
+        Decision::Allow => "allow".to_owned(),
+        Decision::Deny { .. } => "deny".to_owned(),
+        Decision::Undecided { error } => format!("undecided: {error}"),
+        Decision::Mutate { limit, .. } => format!("mutate: {}", limits(limit)),
+    }
+}
+
+fn limits(limit: &Tightening) -> String {
+    let parts = [
+        limit.probability.map(|most| format!("probability at most {} %", most.get())),
+        limit.times.map(|most| format!("times at most {most}")),
+        limit.duration.map(|most| format!("duration at most {most}")),
+        limit.targets.map(|most| format!("targets at most {most}")),
+        (!limit.drop.is_empty()).then(|| format!("{} pods dropped", limit.drop.len())),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(", ")
+}
+
+fn findings(decision: &Decision) -> &[Finding] {
+    match decision {
+        Decision::Deny { findings } | Decision::Mutate { findings, .. } => findings,
+        Decision::Allow | Decision::Undecided { .. } => &[],
+    }
+}
