@@ -3,14 +3,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use faultline_core::{
-    commit, desired::DesiredSet, desired_set, ledger::Ledger, plan::Plan, report::NodeReport,
+    commit,
+    desired::DesiredSet,
+    desired_set,
+    digest::{json, sha256},
+    ledger::Ledger,
+    plan::Plan,
+    report::NodeReport,
 };
 use faultline_wire::message::Desired;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     agents::{Fleet, Seen},
-    hex::hex,
     store::{LedgerStore, StoreError},
 };
 
@@ -80,9 +84,7 @@ impl Converge for Execution {
 
 /// The set with the digest of its content.
 fn sealed(set: DesiredSet) -> Desired {
-    // Plain data with text keys always serialises; an empty text would be the digest of nothing at all.
-    let json = serde_json::to_vec(&set.probes).unwrap_or_default();
-    Desired { content: hex(&Sha256::digest(json)), set }
+    Desired { content: sha256(json(&set.probes).as_bytes()), set }
 }
 
 /// Does nothing, for a pass that is only to be looked at.

@@ -3,12 +3,16 @@
 //! Begin with [`reconcile::reconcile`]: one pass, the whole way. [`run`] calls it again and again.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod agents;
 pub mod clock;
 pub mod converge;
 mod hex;
 pub mod inventory;
 pub mod metrics;
+pub mod publish;
 pub mod reconcile;
+pub mod record;
+pub mod run;
 pub mod source;
 pub mod store;

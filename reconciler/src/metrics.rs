@@ -89,7 +89,7 @@ metrics! {
         "agent_connected", "1 while the agent of a node holds a session, else 0";
     lease_renewals: Family<NodeLabels, Counter> = Family::default(),
         "lease_renewals", "Renewals of leases sent to agents";
-    attach_failures: Family<NodeLabels, Counter> = Family::default(),
+    attach_failures: Counter = Counter::default(),
         "attach_failures", "Probes that a node could not attach";
     peers_refused: Family<ReasonLabels, Counter> = Family::default(),
         "peers_refused", "Connections and sessions refused";

@@ -102,7 +102,8 @@ impl Fleet {
     }
 
     /// Whether leases may be renewed.
-    pub(super) fn is_vouched_for(&self) -> bool {
+    #[must_use]
+    pub fn is_vouched_for(&self) -> bool {
         let now = self.clock.monotonic();
         self.state().vouched.is_some_and(|vouched| now.saturating_sub(vouched) <= SILENCE)
     }

@@ -1,0 +1,164 @@
+//! What `faultline get` and `faultline explain` show: the same values as JSON on the wire and on the terminal.
+
+use std::collections::BTreeMap;
+
+use faultline_api::{GoDuration, GuardrailMode, Reason, RunState};
+use faultline_core::{
+    inventory::KernelReport,
+    ledger::{Generation, RunKey},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+mod build;
+pub use build::{experiments, explain, guardrails, nodes, runs};
+
+/// One declared experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExperimentView {
+    /// `namespace/name`.
+    pub experiment: String,
+    /// Where it is declared.
+    pub place: String,
+    /// Its newest run; `None`: it has none.
+    pub run: Option<String>,
+    /// State of that run.
+    pub state: Option<RunState>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// In words.
+    pub message: String,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunView {
+    /// `namespace/name#activation`.
+    pub run: RunKey,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why.
+    pub reason: Reason,
+    /// In words.
+    pub message: String,
+    /// First acknowledged attach.
+    pub started: Option<Timestamp>,
+    /// When it ends.
+    pub ends: Option<Timestamp>,
+    /// When it was over.
+    pub ended: Option<Timestamp>,
+    /// Chance of each hit, in percent.
+    pub probability: Option<u8>,
+    /// Most injections per target; `None`: unlimited.
+    pub times: Option<u64>,
+    /// How long; `None`: until removed.
+    pub duration: Option<GoDuration>,
+    /// Slots with a target, of all slots.
+    pub slots: (usize, usize),
+    /// Injections so far.
+    pub spent: u64,
+    /// Why probes are not attached, by probe.
+    pub failures: BTreeMap<String, String>,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeView {
+    /// Its name.
+    pub node: String,
+    /// Whether its agent holds a session.
+    pub connected: bool,
+    /// When its agent last said anything.
+    pub heard: Option<Timestamp>,
+    /// What its agent is at.
+    pub accepted: Option<Generation>,
+    /// What it is to be at.
+    pub told: Option<Generation>,
+    /// Probes that are attached.
+    pub attached: usize,
+    /// Probes that could not be attached.
+    pub failed: usize,
+    /// What its kernel can do.
+    pub kernel: Option<KernelReport>,
+}
+
+/// One guardrail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardrailView {
+    /// Its name.
+    pub guardrail: String,
+    /// Where it is declared.
+    pub place: String,
+    /// `protect` or `monitor`; `None`: it cannot be read.
+    pub mode: Option<GuardrailMode>,
+    /// `sha256:<hex>` of its module.
+    pub module: Option<String>,
+    /// Why it decides nothing.
+    pub error: Option<String>,
+    /// Verdicts in the plan, by kind.
+    pub verdicts: BTreeMap<String, u32>,
+}
+
+/// Everything about one experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// `namespace/name`.
+    pub experiment: String,
+    /// Where it is declared; `None`: it is not any more.
+    pub place: Option<String>,
+    /// Its newest run.
+    pub run: Option<RunView>,
+    /// What the guardrails said.
+    pub verdicts: Vec<VerdictView>,
+    /// Pods that the selector matches, and of those the eligible; `None`: nothing was selected.
+    pub selected: Option<(u32, u32)>,
+    /// The containers in the slots.
+    pub targets: Vec<TargetView>,
+    /// Matched pods that are not hit, and why.
+    pub not_hit: Vec<NotHitView>,
+    /// What will not happen, and why.
+    pub why_nots: Vec<String>,
+}
+
+/// One verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerdictView {
+    /// The guardrail.
+    pub guardrail: String,
+    /// `allow`, `mutate`, `deny` or `undecided`.
+    pub verdict: String,
+    /// Why, in words.
+    pub why: Vec<String>,
+}
+
+/// One container in a slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetView {
+    /// Its slot.
+    pub slot: u32,
+    /// `namespace/pod/container`.
+    pub container: String,
+    /// Its node.
+    pub node: String,
+    /// How the node's kernel injects; `None`: not known yet.
+    pub mechanism: Option<String>,
+}
+
+/// One pod that is matched and not hit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotHitView {
+    /// `namespace/name`.
+    pub pod: String,
+    /// Its node.
+    pub node: String,
+    /// Why.
+    pub why: String,
+}

@@ -1,0 +1,203 @@
+//! From a pass to what is shown of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use faultline_api::{ExperimentId, Kind};
+use faultline_core::{
+    due::WhyNot,
+    judge::{Decision, Verdict},
+    ledger::{Run, RunKey},
+    parse::{Binding, BoundGuardrail},
+    plan::PlannedRun,
+    report::ProbeState,
+    review::Finding,
+    select::{Exclusion, ExclusionCause, Selection, SlotTarget},
+};
+
+use super::{
+    ExperimentView, Explanation, GuardrailView, NodeView, NotHitView, RunView, TargetView, VerdictView,
+};
+use crate::{agents::NodeStatus, reconcile::Pass};
+
+/// Every experiment that is declared, and every one with a run that matters.
+#[must_use]
+pub fn experiments(pass: &Pass) -> Vec<ExperimentView> {
+    let mut ids: BTreeSet<_> = pass.parsed.experiments.keys().collect();
+    ids.extend(pass.plan.runs.iter().map(|planned| &planned.key.experiment));
+    ids.into_iter()
+        .map(|id| {
+            let name = id.to_string();
+            let newest = pass.ledger.newest(id);
+            let declared = pass.parsed.experiments.get(id);
+            let place = declared.map(|declared| &declared.place).or(newest.map(|(_, run)| &run.place));
+            let why_not = why_nots(pass, &name).next();
+            ExperimentView {
+                place: place.map(ToString::to_string).unwrap_or_default(),
+                run: newest.map(|(key, _)| key.to_string()),
+                state: newest.map(|(_, run)| run.state),
+                reason: newest.map(|(_, run)| run.reason).or(why_not.and_then(|why| why.reason)),
+                message: newest
+                    .map(|(_, run)| run.message.clone())
+                    .filter(|message| !message.is_empty())
+                    .or(why_not.map(|why| why.message.clone()))
+                    .unwrap_or_default(),
+                experiment: name,
+            }
+        })
+        .collect()
+}
+
+/// Every run that the ledger remembers.
+#[must_use]
+pub fn runs(pass: &Pass) -> Vec<RunView> {
+    pass.ledger.runs.iter().map(|(key, run)| run_view(pass, key, run)).collect()
+}
+
+/// Every node of the inventory and every one whose agent was heard of.
+#[must_use]
+pub fn nodes(pass: &Pass, status: &BTreeMap<String, NodeStatus>) -> Vec<NodeView> {
+    let inventory = pass.inputs.inventory.as_ref().map(|inventory| &inventory.nodes);
+    let mut names: BTreeSet<&String> = status.keys().chain(pass.ledger.nodes.keys()).collect();
+    names.extend(inventory.into_iter().flat_map(BTreeMap::keys));
+    names
+        .into_iter()
+        .map(|name| {
+            let known = status.get(name);
+            let count = |wanted: fn(&ProbeState) -> bool| {
+                let probes = known.into_iter().flat_map(|status| &status.report.probes);
+                probes.filter(|probe| wanted(&probe.state)).count()
+            };
+            let of_inventory = inventory.and_then(|nodes| nodes.get(name)?.kernel.clone());
+            NodeView {
+                node: name.clone(),
+                connected: known.is_some_and(|status| status.session.is_some()),
+                heard: known.map(|status| status.heard),
+                accepted: known.map(|status| status.report.accepted),
+                told: pass.ledger.nodes.get(name).map(|told| told.generation),
+                attached: count(|state| *state == ProbeState::Attached),
+                failed: count(|state| matches!(state, ProbeState::Failed { .. })),
+                kernel: known.map(|status| status.report.kernel.clone()).or(of_inventory),
+            }
+        })
+        .collect()
+}
+
+/// Every guardrail, also those that cannot be used.
+#[must_use]
+pub fn guardrails(pass: &Pass) -> Vec<GuardrailView> {
+    pass.parsed.guardrails.iter().map(|guardrail| guardrail_view(pass, guardrail)).collect()
+}
+
+/// Everything about one experiment; `None`: there is none of that name.
+#[must_use]
+pub fn explain(pass: &Pass, namespace: &str, name: &str) -> Option<Explanation> {
+    let full = format!("{namespace}/{name}");
+    let id = ExperimentId { kind: Kind::KernelChaos, namespace: namespace.to_owned(), name: name.to_owned() };
+    let (declared, newest) = (pass.parsed.experiments.get(&id), pass.ledger.newest(&id));
+    let why_nots: Vec<_> = why_nots(pass, &full).map(|why| why.message.clone()).collect();
+    if declared.is_none() && newest.is_none() && why_nots.is_empty() {
+        return None;
+    }
+    let planned = newest.and_then(|(key, _)| planned(pass, key));
+    let selection = planned.and_then(|planned| planned.selection.as_ref());
+    Some(Explanation {
+        experiment: full,
+        place: declared.map(|declared| declared.place.to_string()),
+        run: newest.map(|(key, run)| run_view(pass, key, run)),
+        verdicts: planned
+            .map(|planned| planned.verdicts.iter().map(verdict_view).collect())
+            .unwrap_or_default(),
+        selected: selection.map(|selection| (selection.matched, selection.eligible)),
+        targets: selection.map(targets).unwrap_or_default(),
+        not_hit: selection.map(not_hit).unwrap_or_default(),
+        why_nots,
+    })
+}
+
+fn planned<'a>(pass: &'a Pass, key: &RunKey) -> Option<&'a PlannedRun> {
+    pass.plan.runs.iter().find(|planned| planned.key == *key)
+}
+
+/// What the plan's report says of an experiment or its runs.
+fn why_nots<'a>(pass: &'a Pass, experiment: &str) -> impl Iterator<Item = &'a WhyNot> {
+    let run = format!("{experiment}#");
+    let experiment = experiment.to_owned();
+    let of = move |why: &&WhyNot| why.subject == experiment || why.subject.starts_with(&run);
+    pass.plan.report.why_nots.iter().filter(of)
+}
+
+fn run_view(pass: &Pass, key: &RunKey, run: &Run) -> RunView {
+    let effective = planned(pass, key).map(|planned| &planned.effective);
+    let usable = run.slots.iter().take(run.usable_slots());
+    RunView {
+        run: key.clone(),
+        state: run.state,
+        reason: run.reason,
+        message: run.message.clone(),
+        started: run.started,
+        ends: effective.and_then(|effective| effective.ends),
+        ended: run.ended,
+        probability: effective.map(|effective| effective.probability.get()),
+        times: effective.and_then(|effective| effective.times),
+        duration: effective.and_then(|effective| effective.duration),
+        slots: (usable.clone().filter(|slot| slot.pod.is_some()).count(), usable.count()),
+        spent: run.slots.iter().flat_map(|slot| slot.spent.values()).sum(),
+        failures: run.failures.clone(),
+    }
+}
+
+fn guardrail_view(pass: &Pass, guardrail: &BoundGuardrail) -> GuardrailView {
+    let (mode, module, error) = match &guardrail.binding {
+        Binding::Bound { guardrail, module: Ok(module) } => {
+            (Some(guardrail.mode), Some(module.digest.clone()), None)
+        }
+        Binding::Bound { guardrail, module: Err(error) } => (Some(guardrail.mode), None, Some(error.clone())),
+        Binding::Broken { error } => (None, None, Some(error.clone())),
+    };
+    let mut verdicts = BTreeMap::new();
+    let given = pass.plan.runs.iter().flat_map(|planned| &planned.verdicts);
+    for verdict in given.filter(|verdict| verdict.guardrail == guardrail.name) {
+        *verdicts.entry(verdict_view(verdict).verdict).or_default() += 1;
+    }
+    let place = guardrail.place.to_string();
+    GuardrailView { guardrail: guardrail.name.clone(), place, mode, module, error, verdicts }
+}
+
+fn verdict_view(verdict: &Verdict) -> VerdictView {
+    let words = |findings: &[Finding]| {
+        findings.iter().map(|finding| format!("{}: {}", finding.path, finding.message)).collect()
+    };
+    let (name, why) = match &verdict.decision {
+        Decision::Allow => ("allow", Vec::new()),
+        Decision::Mutate { findings, .. } => ("mutate", words(findings)),
+        Decision::Deny { findings } => ("deny", words(findings)),
+        Decision::Undecided { error } => ("undecided", vec![error.clone()]),
+    };
+    VerdictView { guardrail: verdict.guardrail.clone(), verdict: name.to_owned(), why }
+}
+
+fn targets(selection: &Selection) -> Vec<TargetView> {
+    let view = |target: &SlotTarget| TargetView {
+        slot: target.slot,
+        container: format!("{}/{}/{}", target.target.namespace, target.target.pod, target.target.container),
+        node: target.node.clone(),
+        mechanism: target.mechanism.clone(),
+    };
+    selection.targets.iter().map(view).collect()
+}
+
+fn not_hit(selection: &Selection) -> Vec<NotHitView> {
+    let why = |cause: &ExclusionCause| match cause {
+        ExclusionCause::ProtectedNamespace => "its namespace is protected".to_owned(),
+        ExclusionCause::Ended => "its containers have ended".to_owned(),
+        ExclusionCause::NoContainer => "it has no container of that name".to_owned(),
+        ExclusionCause::NotInjectable(reason) => format!("its node cannot do it: {reason}"),
+        ExclusionCause::Dropped => "a guardrail dropped it".to_owned(),
+    };
+    let view = |exclusion: &Exclusion| NotHitView {
+        pod: exclusion.pod.clone(),
+        node: exclusion.node.clone(),
+        why: why(&exclusion.cause),
+    };
+    selection.exclusions.iter().map(view).collect()
+}

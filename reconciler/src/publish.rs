@@ -1,0 +1,164 @@
+//! What a pass says to the outside: the log, the metrics and the admin interface, all from the same values.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use faultline_api::{RunState, Severity};
+use faultline_core::{
+    judge::{Decision, Verdict},
+    observe::Transition,
+    parse::Freshness,
+    plan::Plan,
+    tree::Role,
+};
+use jiff::Timestamp;
+
+use crate::{
+    metrics::{Metrics, SeverityLabels, SourceInfoLabels, SourceLabels, StateLabels, VerdictLabels},
+    reconcile::Pass,
+};
+
+/// The last pass that went through, and how the newest fared.
+#[derive(Debug, Default)]
+pub struct Board(RwLock<Posted>);
+
+/// What is on the board.
+#[derive(Clone, Debug, Default)]
+pub struct Posted {
+    /// The last pass that went through.
+    pub pass: Option<Arc<Pass>>,
+    /// Why the newest pass did not.
+    pub error: Option<String>,
+}
+
+impl Board {
+    /// What is on it.
+    #[must_use]
+    pub fn read(&self) -> Posted {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A pass went through.
+    pub fn passed(&self, pass: Arc<Pass>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Posted { pass: Some(pass), error: None };
+    }
+
+    /// A pass did not go through; what the last one said still holds.
+    pub fn failed(&self, error: String) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).error = Some(error);
+    }
+}
+
+/// Logs a change and counts it.
+pub fn transition(transition: &Transition, metrics: &Metrics) {
+    match transition {
+        Transition::State { run, from, to, reason, message } => {
+            tracing::info!(%run, ?from, ?to, ?reason, message, "run");
+        }
+        Transition::AttachFailed { run, probe, error } => {
+            tracing::warn!(%run, probe, error, "probe not attached");
+            metrics.attach_failures.inc();
+        }
+        Transition::FailureOver { run, probe } => {
+            tracing::info!(%run, probe, "failure to attach is over");
+        }
+        Transition::Fenced { epoch } => {
+            tracing::warn!(epoch, "an agent knew a generation that this ledger never gave: the epoch rose");
+        }
+    }
+}
+
+/// Sets every gauge that a pass decides.
+pub fn gauges(pass: &Pass, now: Timestamp, metrics: &Metrics) {
+    metrics.runs.clear();
+    for state in RunState::ALL {
+        let labels = StateLabels { state: state_name(state) };
+        let count = pass.plan.runs.iter().filter(|planned| current_state(pass, planned) == state).count();
+        metrics.runs.get_or_create(&labels).set(saturating(count));
+    }
+    metrics.verdicts.clear();
+    for verdict in pass.plan.runs.iter().flat_map(|planned| &planned.verdicts) {
+        metrics.verdicts.get_or_create(&verdict_labels(verdict)).inc();
+    }
+    metrics.diagnostics.clear();
+    for (severity, name) in
+        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
+    {
+        let found = pass.plan.report.files.iter().flat_map(|file| &file.findings);
+        let count = found.filter(|finding| finding.diagnostic.severity == severity).count();
+        metrics.diagnostics.get_or_create(&SeverityLabels { severity: name }).set(saturating(count));
+    }
+    sources(&pass.plan, metrics);
+    if let Some(inventory) = &pass.inputs.inventory {
+        metrics.inventory_age_seconds.set(now.duration_since(inventory.observed_at).as_secs_f64());
+    }
+}
+
+fn sources(plan: &Plan, metrics: &Metrics) {
+    metrics.sources.clear();
+    for (name, state) in &plan.sources {
+        let labels = SourceInfoLabels {
+            source: name.clone(),
+            role: role_name(state.role),
+            revision: state.revision.clone().unwrap_or_default(),
+            freshness: freshness_name(state.freshness),
+        };
+        metrics.sources.get_or_create(&labels).set(1);
+    }
+}
+
+/// For how long each source could not be read.
+pub fn staleness<'a>(
+    sources: impl Iterator<Item = (&'a str, Option<Timestamp>)>,
+    now: Timestamp,
+    metrics: &Metrics,
+) {
+    for (source, since) in sources {
+        let seconds = since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+        metrics.source_stale_seconds.get_or_create(&SourceLabels { source: source.to_owned() }).set(seconds);
+    }
+}
+
+/// The run's state as reports have it since the plan was made.
+fn current_state(pass: &Pass, planned: &faultline_core::plan::PlannedRun) -> RunState {
+    pass.ledger.runs.get(&planned.key).map_or(planned.run.state, |run| run.state)
+}
+
+fn verdict_labels(verdict: &Verdict) -> VerdictLabels {
+    let name = match verdict.decision {
+        Decision::Allow => "allow",
+        Decision::Mutate { .. } => "mutate",
+        Decision::Deny { .. } => "deny",
+        Decision::Undecided { .. } => "undecided",
+    };
+    VerdictLabels { guardrail: verdict.guardrail.clone(), verdict: name }
+}
+
+const fn state_name(state: RunState) -> &'static str {
+    match state {
+        RunState::Pending => "Pending",
+        RunState::Running => "Running",
+        RunState::Held => "Held",
+        RunState::Completed => "Completed",
+        RunState::Stopped => "Stopped",
+    }
+}
+
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Platform => "platform",
+        Role::Experiments => "experiments",
+    }
+}
+
+const fn freshness_name(freshness: Freshness) -> &'static str {
+    match freshness {
+        Freshness::Fresh => "fresh",
+        Freshness::Stale => "stale",
+        Freshness::Expired => "expired",
+        Freshness::Missing => "missing",
+    }
+}
+
+fn saturating(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
