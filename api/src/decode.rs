@@ -25,6 +25,8 @@ use fields::Field;
 use findings::Findings;
 use kind::Recognised;
 
+pub use metadata::SET_BY_THE_SERVER;
+
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileDocuments {

@@ -64,17 +64,26 @@ pub fn parse(bytes: &[u8]) -> Vec<YamlDocument> {
     let mut budget = Budget { nodes: MAX_NODES, text_bytes: MAX_TEXT_BYTES, exhausted: false };
     let byte_order_mark = if bytes.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
     let mut documents = Vec::new();
-    for range in split::split(&bytes[byte_order_mark..]) {
-        let range = range.start + byte_order_mark..range.end + byte_order_mark;
-        documents.extend(parse_piece(bytes, range, &mut budget));
+    for piece in split::split(&bytes[byte_order_mark..]) {
+        let range = piece.start + byte_order_mark..piece.end + byte_order_mark;
         if budget.exhausted {
+            documents.push(unread(range.start..bytes.len()));
             break;
         }
+        documents.extend(parse_piece(bytes, range, &mut budget));
     }
     documents
 }
 
-/// The documents between two markers: usually one, more where `...` ends one.
+/// What stands for the rest of a file whose budget is spent: there may be documents in it.
+fn unread(range: Range<usize>) -> YamlDocument {
+    let span = Span { start: range.start, end: range.end };
+    let message = "the rest of the file is not read: what is in front of it is too large";
+    let fatal = Diagnostic::error(Code::LimitExceeded, Span { end: span.start, ..span }, message);
+    YamlDocument { span, root: None, fatal: Some(fatal), problems: Vec::new() }
+}
+
+/// The document of a piece between two markers, if it is not empty.
 fn parse_piece(bytes: &[u8], range: Range<usize>, budget: &mut Budget) -> Vec<YamlDocument> {
     let (text, unreadable) = readable(&bytes[range.clone()], range.start);
     let mut documents = build::documents(text, range.start, budget);

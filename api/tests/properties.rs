@@ -140,7 +140,8 @@ proptest! {
 
     #[test]
     fn a_broken_document_leaves_those_before_and_behind_it_alone(text in pieces()) {
-        let middle = format!("---\n{}\n", text.replace("---", ""));
+        // A directive belongs to the document behind it, and may spoil that one.
+        let middle = format!("---\n{}\n", text.replace("---", "").replace('%', ""));
         let file = check(format!("{}{middle}---\n{}", good("before"), good("behind")).as_bytes());
         prop_assert!(is_experiment(&file.documents[0].content, "before"));
         prop_assert!(is_experiment(&file.documents[file.documents.len() - 1].content, "behind"));

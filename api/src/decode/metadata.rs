@@ -18,8 +18,9 @@ use super::{
 /// The namespace of an object that names none.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// Fields that the API server sets; a manifest that was exported from a cluster has them.
-const SET_BY_THE_SERVER: [&str; 11] = [
+/// Fields of `metadata` that the API server sets: known and ignored, since a manifest that was exported from a cluster
+/// has them.
+pub const SET_BY_THE_SERVER: [&str; 11] = [
     "clusterName",
     "creationTimestamp",
     "deletionGracePeriodSeconds",

@@ -197,7 +197,7 @@ impl Builder<'_> {
                 Ok(())
             }
             (nodes_left, _) => {
-                // The rest of the file is not read either: its documents would each be allowed as much again.
+                // The rest of the file is not read either: each of its documents would be allowed as much again.
                 self.budget.exhausted = true;
                 let what = if nodes_left.is_none() {
                     format!("{MAX_NODES} nodes")
@@ -206,7 +206,7 @@ impl Builder<'_> {
                 };
                 let message = format!("the file comes to more than {what}, aliases written out");
                 Err(Diagnostic::error(Code::LimitExceeded, span, message)
-                    .help("nothing of the file is read from here on: split it, or use fewer aliases"))
+                    .help("split the file, or use fewer aliases"))
             }
         }
     }
