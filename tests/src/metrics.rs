@@ -1,11 +1,8 @@
 //! What a `/metrics` page says, read the way Prometheus reads it.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, net::SocketAddr};
+
+use crate::http;
 
 /// Samples by their series as it stands on the page, name and labels together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,17 +14,7 @@ impl Page {
     /// # Errors
     /// The server cannot be reached, or its answer is not a page of metrics.
     pub fn fetch(address: SocketAddr) -> io::Result<Self> {
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) =
-            answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("no end of the header"))?;
-        if !head.starts_with("HTTP/1.0 200") && !head.starts_with("HTTP/1.1 200") {
-            return Err(io::Error::other(head.lines().next().unwrap_or_default().to_owned()));
-        }
-        Self::parse(body).ok_or_else(|| io::Error::other("not a page of metrics"))
+        Self::parse(&http::get(address, "/metrics")?).ok_or_else(|| io::Error::other("not a page of metrics"))
     }
 
     /// The sum over all series of `name` that carry every one of `labels`, and 0 where there is none.

@@ -28,6 +28,7 @@ pub mod kernel;
 mod machine;
 pub mod packages;
 mod progress;
+pub mod prometheus;
 mod qemu;
 mod transfer;
 mod vm;
