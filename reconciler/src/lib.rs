@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod agents;
+pub mod cli;
 pub mod clock;
 pub mod converge;
 mod hex;
@@ -14,5 +15,6 @@ pub mod publish;
 pub mod reconcile;
 pub mod record;
 pub mod run;
+pub mod serve;
 pub mod source;
 pub mod store;

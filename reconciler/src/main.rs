@@ -1,1 +1,8 @@
-fn main() {}
+//! `faultline`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    faultline_reconciler::cli::main()
+}

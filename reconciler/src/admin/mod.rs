@@ -9,7 +9,7 @@ mod routes;
 pub mod views;
 
 pub use address::{AdminAddress, AdminAddressError};
-pub use routes::{Shown, metrics_router, router, serve};
+pub use routes::{Shown, metrics_router, router, serve, serve_tcp};
 
 /// Where a reconciler listens, and where `faultline get` and its like look, unless told otherwise.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9464";

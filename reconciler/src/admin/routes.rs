@@ -3,6 +3,7 @@
 use std::{
     future::{Future, IntoFuture as _},
     io,
+    net::SocketAddr,
     sync::Arc,
 };
 
@@ -67,15 +68,25 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     Ok(match address {
-        AdminAddress::Loopback(address) => {
-            let listener = TcpListener::bind(address).await?;
-            tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future())
-        }
+        AdminAddress::Loopback(address) => serve_tcp(*address, router, stop).await?,
         AdminAddress::Unix(path) => {
             let listener = bind_socket(path)?;
             tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future())
         }
     })
+}
+
+/// Binds a TCP address, also one off loopback, and serves `router` there until `stop` completes.
+///
+/// # Errors
+/// The address is taken.
+pub async fn serve_tcp(
+    address: SocketAddr,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let listener = TcpListener::bind(address).await?;
+    Ok(tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future()))
 }
 
 /// Binds under another name and moves it into place once its mode is set: at no moment can others connect.

@@ -6,7 +6,11 @@ use tempfile::TempDir;
 use super::*;
 
 fn ledger_with(nodes: &[(&str, u64)]) -> Ledger {
-    let told = |counter| Told { generation: Generation { epoch: 1, counter }, content: "ab".repeat(32), heard: true };
+    let told = |counter| Told {
+        generation: Generation { epoch: 1, counter },
+        content: "ab".repeat(32),
+        heard: true,
+    };
     let nodes = nodes.iter().map(|(name, counter)| ((*name).to_owned(), told(*counter))).collect();
     Ledger { nodes, ..Ledger::default() }
 }

@@ -1,0 +1,64 @@
+//! Why a command failed, rendered once.
+
+use std::{error::Error, io, path::PathBuf};
+
+use crate::{
+    admin::client::AskError, inventory::InventoryError, reconcile::ReconcileError, serve::StartError,
+    store::StoreError,
+};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} cannot be used as a source: {reason}", path.display())]
+    Source { path: PathBuf, reason: String },
+    #[error("the ledger {} is not valid", path.display())]
+    Ledger { path: PathBuf, source: serde_json::Error },
+    #[error("two sources are called {0}: give them names with NAME=DIR")]
+    SameName(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    #[error(transparent)]
+    Host(#[from] faultline_policies::HostError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Certs(#[from] faultline_wire::certs::CertsError),
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    #[error("cannot write the output")]
+    Write(#[from] io::Error),
+    #[error("cannot write the output as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("cannot write the output as YAML")]
+    Yaml(#[from] serde_saphyr::ser_error::Error),
+}
+
+impl CliError {
+    /// 1 where the question was read and its answer is no; else 2.
+    pub(super) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Ask(AskError::NotFound(_)) => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// The error with its causes, in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}

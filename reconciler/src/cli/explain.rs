@@ -1,0 +1,118 @@
+//! `faultline explain`.
+
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::{
+    CliError, Outcome,
+    get::AdminArgs,
+    output::{Format, print},
+    serving::blocking,
+};
+use crate::admin::{
+    client::ask,
+    views::{Explanation, RunView},
+};
+
+/// Say why an experiment is running, or why it is not
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  faultline explain chaos-testing/mount-enomem
+  faultline explain chaos-testing/mount-enomem -o json")]
+pub(super) struct Explain {
+    /// Which, as NAMESPACE/NAME
+    experiment: Name,
+    #[command(flatten)]
+    admin: AdminArgs,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Clone, Debug)]
+struct Name {
+    namespace: String,
+    name: String,
+}
+
+/// A text that is not `namespace/name`.
+#[derive(Debug, thiserror::Error)]
+#[error("expected NAMESPACE/NAME")]
+struct NotAName;
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let is_name = |part: &str| {
+            !part.is_empty()
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+        };
+        match text.split_once('/') {
+            Some((namespace, name)) if is_name(namespace) && is_name(name) => {
+                Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+            }
+            _ => Err(NotAName),
+        }
+    }
+}
+
+impl Explain {
+    pub(super) fn execute(self) -> Result<Outcome, CliError> {
+        let Self { experiment: Name { namespace, name }, admin, output } = self;
+        let path = format!("/v1/experiments/{namespace}/{name}");
+        let explanation: Explanation = blocking(ask(&admin.admin, &path))??;
+        print(&explanation, output, text)?;
+        Ok(Outcome::Fine)
+    }
+}
+
+fn text(explanation: &Explanation) -> String {
+    let Explanation { experiment, place, run, verdicts, selected, targets, not_hit, why_nots } = explanation;
+    let mut lines = vec![experiment.clone()];
+    let mut line = |head: &str, text: String| lines.push(format!("  {head:<11} {text}"));
+    line("declared", place.clone().unwrap_or_else(|| "not any more".to_owned()));
+    match run {
+        Some(run) => of_run(run, &mut line),
+        None => line("run", "none".to_owned()),
+    }
+    for verdict in verdicts {
+        let why =
+            if verdict.why.is_empty() { String::new() } else { format!(": {}", verdict.why.join("; ")) };
+        line("guardrail", format!("{} says {}{why}", verdict.guardrail, verdict.verdict));
+    }
+    if let Some((matched, eligible)) = selected {
+        line("selected", format!("{eligible} of {matched} matched pods can be hit"));
+    }
+    for target in targets {
+        let how = target.mechanism.as_ref().map_or_else(String::new, |how| format!(" by {how}"));
+        line("target", format!("{} on {} in slot {}{how}", target.container, target.node, target.slot));
+    }
+    for pod in not_hit {
+        line("not hit", format!("{} on {}: {}", pod.pod, pod.node, pod.why));
+    }
+    for why in why_nots {
+        line("why not", why.clone());
+    }
+    lines.join("\n") + "\n"
+}
+
+fn of_run(run: &RunView, line: &mut impl FnMut(&str, String)) {
+    let message = if run.message.is_empty() { String::new() } else { format!(": {}", run.message) };
+    line("run", format!("{} is {:?} ({:?}){message}", run.run, run.state, run.reason));
+    let times = run.times.map_or_else(|| "unlimited".to_owned(), |times| times.to_string());
+    let duration = run.duration.map_or_else(|| "until removed".to_owned(), |duration| duration.to_string());
+    if let Some(probability) = run.probability {
+        line("effective", format!("probability {probability}, times {times}, duration {duration}"));
+    }
+    line("injected", run.spent.to_string());
+    for (head, at) in [("started", run.started), ("ends", run.ends), ("ended", run.ended)] {
+        if let Some(at) = at {
+            line(head, at.to_string());
+        }
+    }
+    for (probe, error) in &run.failures {
+        line("failed", format!("{probe}: {error}"));
+    }
+}

@@ -1,0 +1,158 @@
+//! `faultline get`.
+
+use clap::{Args, ValueEnum};
+use faultline_core::inventory::{Injectability, KernelReport};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    CliError, Outcome,
+    output::{Format, print},
+    serving::blocking,
+    table::{or_dash, table},
+};
+use crate::admin::{
+    AdminAddress, DEFAULT_ADDRESS,
+    client::ask,
+    views::{ExperimentView, GuardrailView, NodeView, RunView},
+};
+
+/// Show what a running reconciler has
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  faultline get runs
+  faultline get nodes -o json
+  faultline get guardrails --admin unix:/run/faultline/admin.sock")]
+pub(super) struct Get {
+    /// What to show
+    #[arg(value_enum)]
+    resource: Resource,
+    #[command(flatten)]
+    admin: AdminArgs,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Where the reconciler is.
+#[derive(Debug, Args)]
+pub(super) struct AdminArgs {
+    /// Address of the reconciler's admin interface
+    #[arg(long, value_name = "ADDRESS", env = "FAULTLINE_ADMIN", default_value = DEFAULT_ADDRESS)]
+    pub(super) admin: AdminAddress,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Resource {
+    /// Every declared experiment and where it stands
+    #[value(alias = "experiment")]
+    Experiments,
+    /// Every run that is remembered
+    #[value(alias = "run")]
+    Runs,
+    /// Every node, its agent, and what its kernel can do
+    #[value(alias = "node")]
+    Nodes,
+    /// Every guardrail and its verdicts
+    #[value(alias = "guardrail")]
+    Guardrails,
+}
+
+impl Get {
+    pub(super) fn execute(self) -> Result<Outcome, CliError> {
+        match self.resource {
+            Resource::Experiments => self.show("/v1/experiments", |views| experiments(views)),
+            Resource::Runs => self.show("/v1/runs", |views| runs(views)),
+            Resource::Nodes => self.show("/v1/nodes", |views| nodes(views)),
+            Resource::Guardrails => self.show("/v1/guardrails", |views| guardrails(views)),
+        }
+    }
+
+    fn show<T>(&self, path: &str, text: impl FnOnce(&Vec<T>) -> String) -> Result<Outcome, CliError>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let views: Vec<T> = blocking(ask(&self.admin.admin, path))??;
+        print(&views, self.output, text)?;
+        Ok(Outcome::Fine)
+    }
+}
+
+fn experiments(views: &[ExperimentView]) -> String {
+    let row = |view: &ExperimentView| {
+        let ExperimentView { experiment, place, run, state, reason, message } = view;
+        let activation = run.as_ref().and_then(|run| run.rsplit_once('#')).map(|(_, activation)| activation);
+        let state = state.map(|state| format!("{state:?}"));
+        let reason = reason.map(|reason| format!("{reason:?}"));
+        [
+            experiment.clone(),
+            or_dash(activation),
+            or_dash(state),
+            or_dash(reason),
+            place.clone(),
+            message.clone(),
+        ]
+    };
+    table(["EXPERIMENT", "RUN", "STATE", "REASON", "PLACE", "MESSAGE"], views.iter().map(row))
+}
+
+fn runs(views: &[RunView]) -> String {
+    let row = |view: &RunView| {
+        [
+            view.run.to_string(),
+            format!("{:?}", view.state),
+            format!("{:?}", view.reason),
+            format!("{}/{}", view.slots.0, view.slots.1),
+            view.spent.to_string(),
+            or_dash(view.started),
+            or_dash(view.ended.or(view.ends)),
+            view.message.clone(),
+        ]
+    };
+    table(
+        ["RUN", "STATE", "REASON", "TARGETS", "INJECTED", "STARTED", "ENDS", "MESSAGE"],
+        views.iter().map(row),
+    )
+}
+
+fn nodes(views: &[NodeView]) -> String {
+    let row = |view: &NodeView| {
+        [
+            view.node.clone(),
+            if view.connected { "yes" } else { "no" }.to_owned(),
+            or_dash(view.heard),
+            or_dash(view.accepted),
+            view.attached.to_string(),
+            view.failed.to_string(),
+            or_dash(view.kernel.as_ref().map(|kernel| kernel.release.clone())),
+            or_dash(view.kernel.as_ref().map(injectable)),
+        ]
+    };
+    table(
+        ["NODE", "CONNECTED", "HEARD", "GENERATION", "ATTACHED", "FAILED", "KERNEL", "FAULTS"],
+        views.iter().map(row),
+    )
+}
+
+fn guardrails(views: &[GuardrailView]) -> String {
+    let row = |view: &GuardrailView| {
+        let verdicts: Vec<_> =
+            view.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+        [
+            view.guardrail.clone(),
+            or_dash(view.mode.map(|mode| format!("{mode:?}").to_lowercase())),
+            verdicts.join(", "),
+            or_dash(view.module.as_ref().map(|digest| digest.chars().take(19).collect::<String>())),
+            view.place.clone(),
+            view.error.clone().unwrap_or_default(),
+        ]
+    };
+    table(["GUARDRAIL", "MODE", "VERDICTS", "MODULE", "PLACE", "ERROR"], views.iter().map(row))
+}
+
+/// Which faults a kernel can inject.
+fn injectable(kernel: &KernelReport) -> String {
+    let name = |fault: &faultline_api::Fault| format!("{fault:?}").to_lowercase();
+    let can = kernel.faults.iter().filter(|(_, can)| matches!(can, Injectability::Yes { .. }));
+    let can: Vec<_> = can.map(|(fault, _)| name(fault)).collect();
+    if can.is_empty() { "none".to_owned() } else { can.join(",") }
+}

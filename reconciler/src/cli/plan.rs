@@ -1,0 +1,114 @@
+//! `faultline plan`.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use clap::Args;
+use faultline_api::Reason;
+use faultline_core::{due::Step, judge::VerdictCache, ledger::Ledger, parse::Freshness, plan::Plan};
+use faultline_policies::{Host, HostConfig};
+use jiff::Timestamp;
+
+use super::{
+    CliError, Outcome,
+    defaults::DefaultsArgs,
+    output::{Format, print, print_text},
+    sources::SourceArgs,
+};
+use crate::{
+    clock::{Clock as _, ManualClock, SystemClock},
+    converge::DryRun,
+    inventory::{Observer, Provider},
+    reconcile::{Deps, reconcile},
+    store,
+};
+
+/// Show what would be injected where, what the guardrails say, and why the rest would not be
+///
+/// It is the plan that `run` would make and execute, from the same sources, inventory, ledger and instant.
+///
+/// Exit codes: 0 fine; 1 something was read and found wrong, or denied, or, with --exit-code, would change; 2 usage,
+/// IO, or a guardrail cannot decide.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  faultline plan --source experiments --platform guardrails
+  faultline plan --source experiments --platform guardrails --inventory inventory.yaml -o json
+  faultline plan --source experiments --inventory inventory.yaml --state-dir /var/lib/faultline --exit-code")]
+pub(super) struct PlanCommand {
+    #[command(flatten)]
+    sources: SourceArgs,
+    /// Nodes and pods to select from, YAML or JSON; without one nothing is selected
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+    /// Ledger to go on from, as JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "state_dir")]
+    ledger: Option<PathBuf>,
+    /// State directory of a reconciler to go on from; it is only read, and may be in use
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The instant to plan for, such as 2026-03-01T12:00:00Z; otherwise the present
+    #[arg(long, value_name = "RFC3339")]
+    now: Option<Timestamp>,
+    /// Exit with 1 if the plan begins, changes or ends anything
+    #[arg(long)]
+    exit_code: bool,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    #[command(flatten)]
+    defaults: DefaultsArgs,
+}
+
+impl PlanCommand {
+    pub(super) fn execute(self) -> Result<Outcome, CliError> {
+        let Self { sources, inventory, ledger, state_dir, now, exit_code, output, defaults } = self;
+        let ledger = match (ledger, state_dir) {
+            (Some(path), _) => read_ledger(path)?,
+            (None, Some(directory)) => store::read_only(&directory)?,
+            (None, None) => Ledger::default(),
+        };
+        let mut deps = Deps {
+            clock: Arc::new(ManualClock::at(now.unwrap_or_else(|| SystemClock::new().now()))),
+            sources: sources.directories()?,
+            inventory: Observer::new(inventory.map(Provider::File)),
+            evaluator: Arc::new(Host::new(HostConfig::default())?),
+            verdicts: VerdictCache::default(),
+            defaults: defaults.defaults(),
+            converge: Box::new(DryRun::from(ledger)),
+        };
+        let plan = reconcile(&mut deps)?.plan;
+        match output {
+            Format::Text => print_text(&plan.to_text())?,
+            Format::Json => print_text(&plan.to_json())?,
+            Format::Yaml => print(&plan, output, Plan::to_text)?,
+        }
+        Ok(outcome(&plan, exit_code))
+    }
+}
+
+fn read_ledger(path: PathBuf) -> Result<Ledger, CliError> {
+    let text = fs::read(&path).map_err(|source| CliError::Read { path: path.clone(), source })?;
+    serde_json::from_slice(&text).map_err(|source| CliError::Ledger { path, source })
+}
+
+/// What was found wrong weighs more than what could not be decided, but a source that was never read weighs most:
+/// nothing is known then.
+fn outcome(plan: &Plan, exit_code: bool) -> Outcome {
+    let errors = plan.report.files.iter().flat_map(|file| &file.findings);
+    let has_errors = errors.into_iter().any(|finding| finding.diagnostic.is_error());
+    let mut reasons: Vec<Reason> = plan.report.why_nots.iter().filter_map(|why| why.reason).collect();
+    reasons.extend(plan.runs.iter().filter(|run| run.step != Step::Over).map(|planned| planned.run.reason));
+    let because = |wanted: &[Reason]| reasons.iter().any(|reason| wanted.contains(reason));
+    let unread = plan.sources.values().any(|source| source.freshness == Freshness::Missing);
+    let changes = |step| !matches!(step, Step::GoOn | Step::Over);
+    if unread {
+        Outcome::Undecided
+    } else if has_errors || because(&[Reason::Invalid, Reason::Denied, Reason::Duplicate]) {
+        Outcome::Found
+    } else if because(&[Reason::Undecided]) {
+        Outcome::Undecided
+    } else if exit_code && plan.runs.iter().any(|run| changes(run.step)) {
+        Outcome::Found
+    } else {
+        Outcome::Fine
+    }
+}

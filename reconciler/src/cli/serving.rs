@@ -1,0 +1,132 @@
+//! What `run` and `up` share: arguments, the runtime, logging, and being told to stop.
+
+use std::{future::Future, io, net::SocketAddr, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use faultline_api::GoDuration;
+use faultline_wire::{Address, server::Listen, tls::TlsFiles};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::{CliError, defaults::DefaultsArgs, sources::SourceArgs};
+use crate::{
+    admin::{AdminAddress, DEFAULT_ADDRESS},
+    inventory::Provider,
+    serve::Settings,
+};
+
+/// What both take.
+#[derive(Debug, Args)]
+pub(super) struct ServingArgs {
+    #[command(flatten)]
+    sources: SourceArgs,
+    /// Directory of the ledger and of the last plans
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/faultline")]
+    pub(super) state_dir: PathBuf,
+    /// Where `faultline get` and its like ask, on this machine: 127.0.0.1:PORT or unix:PATH
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
+    admin_listen: AdminAddress,
+    /// Where else metrics and health are served, in plain HTTP; the admin address serves them too
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
+    /// How long an agent goes on injecting without a word from here; renewed three times within it
+    #[arg(long, value_name = "DURATION", default_value = "15s")]
+    pub(super) lease_ttl: GoDuration,
+    #[command(flatten)]
+    defaults: DefaultsArgs,
+    /// How the log is written, to standard error; FAULTLINE_LOG filters it, such as `debug`
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Certificates for mutual TLS.
+#[derive(Debug, Args)]
+pub(super) struct TlsArgs {
+    /// Certificate of the authority that agents' certificates come from
+    #[arg(long, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
+    tls_ca: Option<PathBuf>,
+    /// The reconciler's certificate
+    #[arg(long, value_name = "FILE", requires = "tls_ca")]
+    tls_cert: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "tls_ca")]
+    tls_key: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    pub(super) fn files(self) -> Option<TlsFiles> {
+        Some(TlsFiles { ca: self.tls_ca?, cert: self.tls_cert?, key: self.tls_key? })
+    }
+}
+
+impl ServingArgs {
+    /// Starts the log, and says what is to be served.
+    pub(super) fn settings(
+        self,
+        inventory: Provider,
+        address: Address,
+        tls: Option<TlsFiles>,
+    ) -> Result<Settings, CliError> {
+        let Self { sources, state_dir, admin_listen, metrics_listen, lease_ttl, defaults, log_format } = self;
+        start_log(log_format);
+        Ok(Settings {
+            sources: sources.directories()?,
+            defaults: defaults.defaults(),
+            inventory,
+            state_dir,
+            listen: Listen { address, tls },
+            admin: admin_listen,
+            metrics: metrics_listen,
+            lease_ttl: lease_ttl.as_std(),
+        })
+    }
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("FAULTLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A second log cannot be started; in one process there is only ever one command.
+    let _only_one = match format {
+        LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
+
+/// A runtime with at least two workers: a pass on the calling thread never keeps leases from being renewed.
+pub(super) fn runtime() -> Result<Runtime, CliError> {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(CliError::Runtime)
+}
+
+/// Runs a short question to its end.
+pub(super) fn blocking<T>(future: impl Future<Output = T>) -> Result<T, CliError> {
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
+    Ok(runtime.block_on(future))
+}
+
+/// Cancelled by SIGINT and SIGTERM. Must be called within a runtime.
+pub(super) fn stopped_by_signals() -> Result<CancellationToken, CliError> {
+    let stop = CancellationToken::new();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Runtime)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        token.cancel();
+    });
+    Ok(stop)
+}
