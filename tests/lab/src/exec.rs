@@ -2,12 +2,13 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use faultline_lab_init::frame::{Command, Exit, Message, Stream, WindowSize};
 use faultline_lab_init::link::{StreamReader, StreamWriter};
 
+use crate::clock;
 use crate::vm::{Shared, VmError};
 
 /// How long output may still come after a process ended, from children that it left behind.
@@ -157,14 +158,28 @@ impl Process {
         self.shared.try_wait_for_exit(self.channel, limit)
     }
 
-    /// Ends its output streams on this side, [`LEFTOVER_OUTPUT`] after it ended if they have not yet.
-    pub(crate) fn end_output_soon(&self) {
-        let (link, channel) = (Arc::clone(self.shared.link()), self.channel);
-        thread::spawn(move || {
-            thread::sleep(LEFTOVER_OUTPUT);
-            link.end((channel, Stream::Stdout));
-            link.end((channel, Stream::Stderr));
-        });
+    /// Waits until it ends and its output was taken by these threads. Output of children that it left
+    /// behind is waited for a moment only.
+    pub(crate) fn wait_with<T>(
+        &self,
+        takers: [JoinHandle<T>; 2],
+        limit: Option<Duration>,
+    ) -> Result<(Exit, [Option<T>; 2]), VmError> {
+        let exit = self.wait(limit)?;
+        let (link, streams) = (self.shared.link(), [Stream::Stdout, Stream::Stderr]);
+        let mut until = clock::now() + LEFTOVER_OUTPUT;
+        while takers.iter().any(|taker| !taker.is_finished()) && clock::now() < until {
+            if streams.iter().any(|stream| link.unread((self.channel, *stream)) > 0) {
+                // Whoever takes it is slow, and more may wait in the guest.
+                until = clock::now() + LEFTOVER_OUTPUT;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        for stream in streams {
+            link.end((self.channel, stream));
+        }
+        // A thread only panics if the lab has a bug; how the process ended is known all the same.
+        Ok((exit, takers.map(|taker| taker.join().ok())))
     }
 
     /// Closes its input, takes all its output and waits until it ends.
@@ -175,7 +190,6 @@ impl Process {
         drop(self.stdin.take());
         let (stdout, stderr) = (collect(self.stdout.take()), collect(self.stderr.take()));
         let exit = self.wait(limit)?;
-        self.end_output_soon();
         Ok(Output {
             exit,
             stdout: stdout.join().unwrap_or_default(),
@@ -188,7 +202,7 @@ impl Process {
     }
 }
 
-fn collect(stream: Option<StreamReader>) -> thread::JoinHandle<Vec<u8>> {
+fn collect(stream: Option<StreamReader>) -> JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {

@@ -13,7 +13,8 @@ use crate::frame::{self, Frame, MAX_PAYLOAD, Message, Stream};
 /// acknowledgement, little enough that a hundred processes cost no memory to speak of.
 pub const WINDOW: usize = 256 * 1024;
 
-type Key = (u32, Stream);
+/// A channel and one of its streams.
+pub type Key = (u32, Stream);
 
 /// One end of the pipe. Whoever reads the pipe hands each frame to [`Link::deliver`].
 pub struct Link {
@@ -79,6 +80,11 @@ impl Link {
             incoming.ended = true;
         }
         self.changed.notify_all();
+    }
+
+    /// Bytes of an incoming stream that arrived and were not read yet.
+    pub fn unread(&self, key: Key) -> usize {
+        lock(&self.streams).incoming.get(&key).map_or(0, |incoming| incoming.bytes.len())
     }
 
     /// The pipe is gone: every reader sees the end, every writer a broken pipe.

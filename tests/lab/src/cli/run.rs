@@ -14,7 +14,7 @@ use super::{CliError, Context};
 use crate::exec::{Exec, Process};
 use crate::machine::{HostFile, Machine};
 use crate::vm::{Vm, VmError};
-use crate::{Exit, WindowSize};
+use crate::{Exit, StreamReader, WindowSize};
 
 /// Between two looks at the size of the terminal: a person does not see the delay.
 const RESIZE_INTERVAL: Duration = Duration::from_millis(500);
@@ -109,23 +109,8 @@ pub(super) fn stream(vm: &Vm, exec: Exec, limit: Option<Duration>, with_input: b
         // Left behind when the command ends first: it may wait for a terminal.
         thread::spawn(move || copy(io::stdin(), input));
     }
-    let (output, errors) = (process.stdout.take(), process.stderr.take());
-    let output = output.map(|from| thread::spawn(move || copy(from, io::stdout())));
-    let errors = errors.map(|from| thread::spawn(move || copy(from, io::stderr())));
-    finish(&process, limit, [output, errors])
-}
-
-fn finish(
-    process: &Process,
-    limit: Option<Duration>,
-    copies: [Option<JoinHandle<()>>; 2],
-) -> Result<u8, CliError> {
-    let exit = process.wait(limit)?;
-    process.end_output_soon();
-    for copy in copies.into_iter().flatten() {
-        // A copy only panics if the lab has a bug; the exit code is known all the same.
-        let _ = copy.join();
-    }
+    let takers = [carry(process.stdout.take(), io::stdout), carry(process.stderr.take(), io::stderr)];
+    let (exit, _) = process.wait_with(takers, limit)?;
     Ok(exit_code(exit))
 }
 
@@ -144,20 +129,25 @@ fn interactive(vm: &Vm, exec: Exec) -> Result<u8, CliError> {
     if let Some(input) = process.stdin.take() {
         thread::spawn(move || copy(io::stdin(), input));
     }
-    let output = process.stdout.take().map(|from| thread::spawn(move || copy(from, io::stdout())));
-    let exit = wait_and_resize(&process)?;
-    process.end_output_soon();
-    if let Some(output) = output {
-        let _ = output.join();
-    }
+    let takers = [carry(process.stdout.take(), io::stdout), carry(process.stderr.take(), io::stderr)];
+    follow_size(&process)?;
+    let (exit, _) = process.wait_with(takers, None)?;
     Ok(exit_code(exit))
 }
 
-fn wait_and_resize(process: &Process) -> Result<Exit, VmError> {
+fn carry<W: Write + 'static>(
+    from: Option<StreamReader>,
+    to: impl FnOnce() -> W + Send + 'static,
+) -> JoinHandle<()> {
+    thread::spawn(move || from.map_or((), |from| copy(from, to())))
+}
+
+/// Passes changes of the terminal's size on until the process ends.
+fn follow_size(process: &Process) -> Result<(), VmError> {
     let mut size = window_size();
     loop {
-        if let Some(exit) = process.try_wait(RESIZE_INTERVAL)? {
-            return Ok(exit);
+        if process.try_wait(RESIZE_INTERVAL)?.is_some() {
+            return Ok(());
         }
         let now = window_size();
         if now != size {
