@@ -5,21 +5,33 @@
 //!
 //! Nothing but the budget map is pinned: when the process dies, the kernel detaches every program.
 
+mod cgroups;
+mod converge;
+mod engine;
 mod error;
 mod fake;
+mod functions;
+mod gates;
+mod host;
+mod maps;
+mod membership;
 mod preflight;
+mod programs;
 mod spec;
+mod symbols;
 mod sys;
+mod words;
 
 use std::collections::BTreeMap;
 
+pub use engine::{Engine, EngineConfig, preflight};
 pub use error::{OpenError, ProbeError};
 pub use fake::FakeKernel;
 pub use preflight::{FaultVerdict, Mechanism, Preflight, Unusable};
-pub use sys::BpfError;
 pub use spec::{
     Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome, ProbeSpec,
 };
+pub use sys::BpfError;
 
 /// What a session needs of a kernel.
 pub trait Kernel: Send {

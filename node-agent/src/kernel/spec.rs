@@ -154,3 +154,37 @@ impl Guarded {
         nofail + exiting + reclaim + oom + protected + own
     }
 }
+
+impl std::ops::Add for Counters {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            hits: self.hits + more.hits,
+            matches: self.matches + more.matches,
+            sampled_out: self.sampled_out + more.sampled_out,
+            exhausted: self.exhausted + more.exhausted,
+            expired: self.expired + more.expired,
+            missed_returns: self.missed_returns + more.missed_returns,
+            shadowed: self.shadowed + more.shadowed,
+            contended: self.contended + more.contended,
+            guarded: self.guarded + more.guarded,
+            injections: self.injections + more.injections,
+        }
+    }
+}
+
+impl std::ops::Add for Guarded {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            nofail: self.nofail + more.nofail,
+            exiting: self.exiting + more.exiting,
+            reclaim: self.reclaim + more.reclaim,
+            oom: self.oom + more.oom,
+            protected: self.protected + more.protected,
+            own: self.own + more.own,
+        }
+    }
+}

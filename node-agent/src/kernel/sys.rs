@@ -221,8 +221,9 @@ fn zeroed() -> bpf_attr {
 fn call(call: &'static str, command: bpf_cmd, attr: &mut bpf_attr) -> Result<i64, BpfError> {
     // SAFETY: `attr` is valid for its size, zero beyond what the command uses. Pointers inside it were taken
     // from slices that the caller of each wrapper holds for the time of the call, with their lengths.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_int, &raw mut *attr, mem::size_of_val(attr)) };
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command as libc::c_int, &raw mut *attr, mem::size_of_val(attr))
+    };
     if result < 0 {
         return Err(BpfError { call, source: io::Error::last_os_error(), log: String::new() });
     }

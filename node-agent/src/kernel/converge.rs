@@ -1,0 +1,316 @@
+//! From what is attached to what is desired, in the order in which nothing can go wrong in between.
+//!
+//! Disarm what is gone; attach what is missing; write probes before the lists that name them; then wait for
+//! running programs, and only then let go of what they may have read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use faultline_ebpf::codegen::{cgroup_made, cgroup_removed};
+use faultline_ebpf::layout::globals::Unit;
+use faultline_ebpf::layout::members::SLOTS;
+use faultline_ebpf::layout::probe::{Frame, Probe};
+use faultline_ebpf::layout::{MAX_CGROUPS, MAX_FRAMES, MAX_PROBES, hot};
+
+use super::cgroups::Walk;
+use super::engine::{Content, Engine, LiveProbe};
+use super::error::ProbeError;
+use super::functions::{Ground, Resolved};
+use super::membership::{self, Lists, probes_of};
+use super::programs::{AttachError, Live};
+use super::spec::{Attached, Counters, ProbeId, ProbeOutcome, ProbeSpec};
+use super::sys::BpfError;
+
+/// How often the tree is walked again for children made meanwhile. One that is made during the last walk has
+/// inherited its parent's new list by then.
+const WALKS: usize = 3;
+
+pub(super) fn converge(engine: &mut Engine, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
+    disarm_gone(engine, desired);
+    let frames = attach_functions(engine, desired);
+    let mut pass = Pass::default();
+    let mut outcomes: Vec<ProbeOutcome> = desired
+        .iter()
+        .map(|spec| {
+            let result =
+                pass.admit(engine, spec, &frames).and_then(|walk| pass.place(engine, spec, &frames, walk));
+            ProbeOutcome {
+                id: spec.id,
+                result: result.map(|()| Attached { cgroups: 0, missing: Vec::new() }),
+            }
+        })
+        .collect();
+    if let Err(error) = pass.publish(engine, desired) {
+        pass.fail_all(engine, &error);
+    }
+    pass.retire(engine);
+    detach_unused(engine);
+    for outcome in &mut outcomes {
+        pass.report(outcome);
+    }
+    outcomes
+}
+
+/// From here on they inject no more, whatever else fails.
+fn disarm_gone(engine: &Engine, desired: &[ProbeSpec]) {
+    let wanted: BTreeSet<ProbeId> = desired.iter().map(|spec| spec.id).collect();
+    for (_, probe) in engine.probes.iter().filter(|(id, _)| !wanted.contains(id)) {
+        disarm(engine, probe.index);
+    }
+}
+
+fn disarm(engine: &Engine, index: u32) {
+    engine.maps.hot.store(hot::offset(index, hot::ENDS), 0);
+}
+
+fn attach_functions(engine: &mut Engine, desired: &[ProbeSpec]) -> Resolved {
+    let names = desired.iter().filter(|spec| spec.frames.len() <= MAX_FRAMES).flat_map(|spec| &spec.frames);
+    let names: BTreeSet<&str> = names.map(String::as_str).collect();
+    let Engine { functions, facts, maps, generation, .. } = engine;
+    functions.ensure(&names, &mut Ground { facts, maps, generation })
+}
+
+fn detach_unused(engine: &mut Engine) {
+    let contents: Vec<Content> = engine.probes.values().map(|probe| probe.content.clone()).collect();
+    engine.gates.keep(&contents.iter().map(|content| content.fault).collect());
+    engine.functions.keep(&contents.iter().flat_map(|content| &content.frames).map(String::as_str).collect());
+    if contents.is_empty() {
+        engine.followers = None;
+    }
+}
+
+/// One converge under way.
+#[derive(Default)]
+struct Pass {
+    /// Cgroups and what they are to carry.
+    lists: Lists,
+    /// Admitted probes and where they are.
+    placed: BTreeMap<ProbeId, Walk>,
+    /// Probes that failed after they were placed.
+    failed: BTreeMap<ProbeId, ProbeError>,
+    /// Former content of probes that were edited: index, and counts so far.
+    replaced: Vec<(ProbeId, u32)>,
+}
+
+impl Pass {
+    fn admit(&self, engine: &mut Engine, spec: &ProbeSpec, frames: &Resolved) -> Result<Walk, ProbeError> {
+        if self.placed.contains_key(&spec.id) {
+            return Err(ProbeError::Duplicate);
+        }
+        if spec.probability > 100 {
+            return Err(ProbeError::Probability { given: spec.probability });
+        }
+        if spec.frames.len() > MAX_FRAMES {
+            return Err(ProbeError::TooManyFrames { given: spec.frames.len(), max: MAX_FRAMES });
+        }
+        let walk = engine.tree.walk(&spec.scope)?;
+        self.has_room(&walk)?;
+        resolve(spec, frames)?;
+        let Engine { gates, facts, maps, generation, .. } = engine;
+        gates.ensure(spec.fault, &mut Ground { facts, maps, generation })?;
+        follow_cgroups(engine)?;
+        Ok(walk)
+    }
+
+    fn has_room(&self, walk: &Walk) -> Result<(), ProbeError> {
+        for (id, cgroup) in &walk.cgroups {
+            if self.lists.get(id).is_some_and(|list| list.len() >= SLOTS) {
+                return Err(ProbeError::CrowdedCgroup { cgroup: cgroup.clone(), max: SLOTS });
+            }
+        }
+        let new = walk.cgroups.keys().filter(|id| !self.lists.contains_key(id)).count();
+        let max = MAX_CGROUPS as usize;
+        if self.lists.len() + new > max { Err(ProbeError::Full { what: "cgroups", max }) } else { Ok(()) }
+    }
+
+    /// Gives the probe an entry, its words, and its place in the lists to be written.
+    fn place(
+        &mut self,
+        engine: &mut Engine,
+        spec: &ProbeSpec,
+        frames: &Resolved,
+        walk: Walk,
+    ) -> Result<(), ProbeError> {
+        let content = Content { fault: spec.fault, frames: spec.frames.clone(), budget: spec.budget };
+        let same =
+            engine.probes.get(&spec.id).filter(|probe| probe.content == content).map(|probe| probe.index);
+        let index = match same {
+            Some(index) => index,
+            None => self.replace(engine, spec, content, resolve(spec, frames)?)?,
+        };
+        write_words(engine, index, spec);
+        for id in walk.cgroups.keys() {
+            self.lists.entry(*id).or_default().insert(index);
+        }
+        self.placed.insert(spec.id, walk);
+        Ok(())
+    }
+
+    /// A new entry in place of none, or of one with other content.
+    fn replace(
+        &mut self,
+        engine: &mut Engine,
+        spec: &ProbeSpec,
+        content: Content,
+        frames: Vec<Frame>,
+    ) -> Result<u32, ProbeError> {
+        let index =
+            *engine.free.last().ok_or(ProbeError::Full { what: "probes", max: MAX_PROBES as usize })?;
+        let entry = Probe { target: spec.fault.target(), budget: spec.budget.0, frames }.encode();
+        engine.maps.open_budget(spec.budget).map_err(|error| kernel("open the budget", &error))?;
+        engine.maps.clear_counters(index).map_err(|error| kernel("clear the counters", &error))?;
+        engine.maps.write_probe(index, &entry).map_err(|error| kernel("write the probe", &error))?;
+        engine.free.pop();
+        let probe = LiveProbe { content, index, base: Counters::default() };
+        if let Some(former) = engine.probes.insert(spec.id, probe) {
+            disarm(engine, former.index);
+            if let Some(probe) = engine.probes.get_mut(&spec.id) {
+                probe.base = former.base;
+            }
+            self.replaced.push((spec.id, former.index));
+        }
+        Ok(index)
+    }
+
+    /// Writes the lists until the tree holds no cgroup that they lack, then drops those of cgroups that are
+    /// in no scope any more.
+    fn publish(&mut self, engine: &mut Engine, desired: &[ProbeSpec]) -> Result<(), BpfError> {
+        let before = engine.maps.members()?;
+        let chained = engine.probes.values().filter(|probe| !probe.content.frames.is_empty());
+        let chained: BTreeSet<u32> = chained.map(|probe| probe.index).collect();
+        engine.membership.begin(&self.lists);
+        let mut present = before.clone();
+        for _ in 0..WALKS {
+            for (cgroup, list) in self.in_order() {
+                engine.membership.write(&engine.maps, cgroup, list, &chained, present.get(&cgroup))?;
+            }
+            present = engine.maps.members()?;
+            if !self.walk_again(engine, desired) {
+                break;
+            }
+        }
+        let stale: Vec<u64> = before.into_keys().filter(|cgroup| !self.lists.contains_key(cgroup)).collect();
+        for cgroup in &stale {
+            engine.maps.remove_members(*cgroup)?;
+        }
+        if stale.is_empty() { Ok(()) } else { membership::recount_bits(&engine.maps) }
+    }
+
+    /// Parents before children: a child made after its parent's turn inherits what is desired.
+    fn in_order(&self) -> Vec<(u64, &BTreeSet<u32>)> {
+        let paths: BTreeMap<_, _> =
+            self.placed.values().flat_map(|walk| walk.cgroups.iter().map(|(id, path)| (path, *id))).collect();
+        paths.into_values().filter_map(|id| Some((id, self.lists.get(&id)?))).collect()
+    }
+
+    /// Whether the tree held something new.
+    fn walk_again(&mut self, engine: &Engine, desired: &[ProbeSpec]) -> bool {
+        let mut grown = false;
+        for spec in desired {
+            let (Some(former), Some(probe)) = (self.placed.get(&spec.id), engine.probes.get(&spec.id)) else {
+                continue;
+            };
+            let Ok(walk) = engine.tree.walk(&spec.scope) else { continue };
+            for id in walk.cgroups.keys().filter(|id| !former.cgroups.contains_key(id)) {
+                let list = self.lists.entry(*id).or_default();
+                grown |= list.len() < SLOTS && list.insert(probe.index);
+            }
+            self.placed.insert(spec.id, walk);
+        }
+        grown
+    }
+
+    /// The lists could not be written: nothing of this set may inject.
+    fn fail_all(&mut self, engine: &Engine, error: &BpfError) {
+        for id in std::mem::take(&mut self.placed).into_keys() {
+            if let Some(probe) = engine.probes.get(&id) {
+                disarm(engine, probe.index);
+            }
+            self.failed.insert(id, kernel("write the members", error));
+        }
+    }
+
+    /// Waits until no program can be reading what was replaced or dropped, then frees it.
+    fn retire(&mut self, engine: &mut Engine) {
+        let gone: Vec<ProbeId> =
+            engine.probes.keys().filter(|id| !self.placed.contains_key(id)).copied().collect();
+        let dropped: Vec<u32> =
+            gone.iter().filter_map(|id| engine.probes.remove(id)).map(|probe| probe.index).collect();
+        let retired: BTreeSet<u32> =
+            dropped.iter().copied().chain(self.replaced.iter().map(|(_, index)| *index)).collect();
+        for index in &retired {
+            disarm(engine, *index);
+        }
+        // Where the kernel does not let us wait or look, the places are not used again: 1,024 is enough to
+        // lose some, and a program must never read another probe's entry as its own.
+        if retired.is_empty()
+            || engine.maps.wait_for_programs().is_err()
+            || self.sweep(engine, &retired).is_err()
+        {
+            return;
+        }
+        for (id, index) in &self.replaced {
+            let counted = engine.maps.counters(*index);
+            if let Some(probe) = engine.probes.get_mut(id) {
+                probe.base = probe.base + counted;
+            }
+        }
+        engine.free.extend(retired);
+    }
+
+    /// Cgroups made while their parent's list was being dropped may have inherited the old one.
+    fn sweep(&self, engine: &mut Engine, retired: &BTreeSet<u32>) -> Result<(), BpfError> {
+        let names_retired = |entry: &[u8]| probes_of(entry).iter().any(|index| retired.contains(index));
+        let leftovers = engine.maps.members()?.into_iter().filter(|(_, entry)| names_retired(entry));
+        let leftovers: Vec<u64> = leftovers.map(|(cgroup, _)| cgroup).collect();
+        for cgroup in &leftovers {
+            engine.maps.remove_members(*cgroup)?;
+        }
+        if leftovers.is_empty() { Ok(()) } else { engine.maps.wait_for_programs() }
+    }
+
+    fn report(&mut self, outcome: &mut ProbeOutcome) {
+        if let (Ok(attached), Some(walk)) = (&mut outcome.result, self.placed.get(&outcome.id)) {
+            attached.cgroups = walk.cgroups.len();
+            attached.missing.clone_from(&walk.missing);
+        }
+        if let (true, Some(error)) = (outcome.result.is_ok(), self.failed.get(&outcome.id)) {
+            outcome.result = Err(error.clone());
+        }
+    }
+}
+
+fn resolve(spec: &ProbeSpec, frames: &Resolved) -> Result<Vec<Frame>, ProbeError> {
+    let unknown = |name: &String| ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() };
+    spec.frames.iter().map(|name| frames.get(name).cloned().unwrap_or_else(|| Err(unknown(name)))).collect()
+}
+
+/// Three words, each stored whole; the end last, so that a new probe is armed when the others are right.
+fn write_words(engine: &Engine, index: u32, spec: &ProbeSpec) {
+    let store = |word, value| engine.maps.hot.store(hot::offset(index, word), value);
+    store(hot::PROBABILITY, u64::from(spec.probability));
+    store(hot::TIMES, spec.times.map_or(u64::MAX, |times| u64::from(times.get())));
+    store(hot::ENDS, spec.ends.0);
+}
+
+/// Cgroups made from now on inherit their parent's list.
+fn follow_cgroups(engine: &mut Engine) -> Result<(), ProbeError> {
+    if engine.followers.is_some() {
+        return Ok(());
+    }
+    engine.generation += 1;
+    let attach = || -> Result<[Live; 2], AttachError> {
+        let removed = Live::attach(&cgroup_removed(&engine.facts, engine.generation)?, &engine.maps)?;
+        Ok([removed, Live::attach(&cgroup_made(&engine.facts, engine.generation)?, &engine.maps)?])
+    };
+    let trouble = |error: AttachError| ProbeError::Kernel {
+        what: "follow cgroups".to_owned(),
+        reason: error.to_string(),
+    };
+    engine.followers = Some(attach().map_err(trouble)?);
+    engine.maps.globals.store(Unit::Cgroups.offset(), engine.generation);
+    Ok(())
+}
+
+fn kernel(what: &str, error: &BpfError) -> ProbeError {
+    ProbeError::Kernel { what: what.to_owned(), reason: error.to_string() }
+}

@@ -1,0 +1,189 @@
+//! The real kernel.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use faultline_ebpf::btf::Btf;
+use faultline_ebpf::facts::Facts;
+use faultline_ebpf::layout::{MAX_PROBES, globals};
+
+use super::cgroups::Tree;
+use super::error::OpenError;
+use super::functions::Functions;
+use super::gates::Gates;
+use super::host::{self, Host};
+use super::maps::Maps;
+use super::membership::Membership;
+use super::preflight::{FaultVerdict, Preflight, Unusable};
+use super::programs::Live;
+use super::spec::{BootNanos, BudgetKey, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
+use super::{Kernel, converge};
+
+/// How an engine is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Directory on a bpf file system for the pinned budgets; made where it is missing. Agents that share it
+    /// share budgets, and must not run at the same time.
+    pub pins: PathBuf,
+    /// Process ids that are never injected besides pid 1, kernel threads and the agent itself: the kubelet, the
+    /// container runtime. At most [`globals::PROTECTED_PLACES`] less one count, the first ones.
+    pub protected: Vec<u32>,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { pins: "/sys/fs/bpf/faultline".into(), protected: Vec::new() }
+    }
+}
+
+/// The engine on this machine's kernel. Dropping it detaches every program; budgets stay.
+///
+/// Fields drop in order, so gates go before entry programs and those before exit programs.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) gates: Gates,
+    pub(super) functions: Functions,
+    pub(super) followers: Option<[Live; 2]>,
+    pub(super) maps: Maps,
+    pub(super) facts: Facts,
+    pub(super) tree: Tree,
+    pub(super) probes: BTreeMap<ProbeId, LiveProbe>,
+    /// Places for probe entries that no program can be reading.
+    pub(super) free: Vec<u32>,
+    pub(super) membership: Membership,
+    /// Counts attachments; every program carries the one it was made under.
+    pub(super) generation: u64,
+    preflight: Preflight,
+}
+
+/// A probe that is in force.
+#[derive(Debug)]
+pub(super) struct LiveProbe {
+    pub(super) content: Content,
+    pub(super) index: u32,
+    /// What it counted under earlier content.
+    pub(super) base: Counters,
+}
+
+/// What cannot change in place: other content takes another index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) fault: FaultKind,
+    pub(super) frames: Vec<String>,
+    pub(super) budget: BudgetKey,
+}
+
+impl Engine {
+    /// Sets the maps up, tries every gate once, and attaches nothing that stays.
+    ///
+    /// # Errors
+    /// Why this machine cannot run the engine.
+    pub fn open(config: &EngineConfig) -> Result<Self, OpenError> {
+        let host = Host::look();
+        let mount = host.check()?;
+        let path = || PathBuf::from(host::BTF);
+        let bytes = std::fs::read(host::BTF).map_err(|source| OpenError::NoBtf { path: path(), source })?;
+        let btf = Btf::parse(bytes)?;
+        let facts = Facts::from_btf(&btf)?;
+        let tree = Tree::new(&mount).map_err(|source| OpenError::Io { path: mount, source })?;
+        let maps = Maps::create(&config.pins)?;
+        protect(&maps, &config.protected);
+        let gates = Gates::try_all(&btf, &facts, &maps, &host);
+        let preflight = report(&host, gates.verdicts());
+        Ok(Self {
+            gates,
+            functions: Functions::default(),
+            followers: None,
+            maps,
+            facts,
+            tree,
+            probes: BTreeMap::new(),
+            free: (0..MAX_PROBES).rev().collect(),
+            membership: Membership::default(),
+            generation: 0,
+            preflight,
+        })
+    }
+
+    /// Runs of our programs that the kernel dropped because the program was running on that CPU already:
+    /// possible missed entries, exits and injections.
+    #[must_use]
+    pub fn missed_runs(&self) -> u64 {
+        self.gates.missed() + self.functions.missed()
+    }
+}
+
+impl Kernel for Engine {
+    fn preflight(&self) -> Preflight {
+        self.preflight.clone()
+    }
+
+    fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
+        converge::converge(self, desired)
+    }
+
+    fn set_lease(&self, until: BootNanos) {
+        self.maps.globals.store(globals::LEASE, until.0);
+    }
+
+    fn counters(&self) -> BTreeMap<ProbeId, Counters> {
+        self.probes.iter().map(|(id, probe)| (*id, probe.base + self.maps.counters(probe.index))).collect()
+    }
+
+    fn spent(&self, key: BudgetKey) -> u64 {
+        self.maps.spent(key)
+    }
+
+    fn forget_budget(&mut self, key: BudgetKey) {
+        if self.probes.values().all(|probe| probe.content.budget != key) {
+            self.maps.forget_budget(key);
+        }
+    }
+}
+
+/// What this machine can do, also where the engine does not open.
+#[must_use]
+pub fn preflight(config: &EngineConfig) -> Preflight {
+    match Engine::open(config) {
+        Ok(engine) => engine.preflight,
+        Err(error) => {
+            let reason = causes(&error);
+            let verdict =
+                |kind| FaultVerdict { kind, mechanism: Err(Unusable::Engine { reason: reason.clone() }) };
+            report(&Host::look(), FaultKind::ALL.map(verdict).into())
+        }
+    }
+}
+
+fn report(host: &Host, faults: Vec<FaultVerdict>) -> Preflight {
+    Preflight {
+        release: host.release.clone(),
+        arch: host.arch.clone(),
+        lockdown: host.lockdown.clone(),
+        cgroup2: host.cgroup2.clone(),
+        faults,
+    }
+}
+
+fn causes(error: &OpenError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// Two process ids to a word, the agent's own first.
+fn protect(maps: &Maps, others: &[u32]) {
+    let pids: Vec<u32> = std::iter::once(std::process::id())
+        .chain(others.iter().copied())
+        .take(globals::PROTECTED_PLACES)
+        .collect();
+    for (place, pair) in pids.chunks(2).enumerate() {
+        let high = pair.get(1).copied().unwrap_or(0);
+        let low = pair.first().copied().unwrap_or(0);
+        maps.globals.store(globals::PROTECTED + 8 * place, u64::from(high) << 32 | u64::from(low));
+    }
+}

@@ -1,0 +1,130 @@
+//! What the machine says of itself outside bpf(2).
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::error::OpenError;
+
+/// The oldest kernel that is accepted: major and minor.
+const OLDEST: (u32, u32) = (5, 15);
+
+/// Where kernels publish their own BTF.
+pub(super) const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Release, architecture, lockdown, cgroup v2 mount.
+#[derive(Debug, Clone)]
+pub(super) struct Host {
+    pub(super) release: String,
+    pub(super) arch: String,
+    pub(super) lockdown: String,
+    pub(super) cgroup2: Option<PathBuf>,
+}
+
+impl Host {
+    pub(super) fn look() -> Self {
+        let uname = rustix::system::uname();
+        Self {
+            release: uname.release().to_string_lossy().into_owned(),
+            arch: uname.machine().to_string_lossy().into_owned(),
+            lockdown: lockdown(&read("/sys/kernel/security/lockdown")).to_owned(),
+            cgroup2: cgroup2_mount(&read("/proc/self/mountinfo")),
+        }
+    }
+
+    /// Refuses what cannot work, with the reason.
+    pub(super) fn check(&self) -> Result<PathBuf, OpenError> {
+        if self.arch != "x86_64" {
+            return Err(OpenError::Architecture { arch: self.arch.clone() });
+        }
+        if version(&self.release).is_none_or(|version| version < OLDEST) {
+            return Err(OpenError::TooOld { release: self.release.clone() });
+        }
+        if self.lockdown == "confidentiality" {
+            return Err(OpenError::Lockdown { mode: self.lockdown.clone() });
+        }
+        self.cgroup2.clone().ok_or(OpenError::NoCgroup2)
+    }
+
+    /// What the kernel's configuration says of an option: `CONFIG_X is not set`, `CONFIG_X=y`, or nothing
+    /// where there is no configuration to read. Advice only: verdicts come from attempts.
+    pub(super) fn option(&self, option: &str) -> Option<String> {
+        let text = configuration(&self.release)?;
+        let set =
+            text.lines().find(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
+        Some(set.map_or_else(|| format!("{option} is not set"), str::to_owned))
+    }
+}
+
+/// The directory of this process's own cgroup, where it can be told.
+pub(super) fn own_cgroup(mount: &Path) -> Option<PathBuf> {
+    let text = read("/proc/self/cgroup");
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let directory = mount.join(path);
+    directory.is_dir().then_some(directory)
+}
+
+/// CPUs that may ever come online: maps per CPU have a value for each.
+pub(super) fn possible_cpus() -> usize {
+    let text = read("/sys/devices/system/cpu/possible");
+    let last = text.trim().rsplit(['-', ',']).next().and_then(|last| last.parse::<usize>().ok());
+    last.map_or(1, |last| last + 1)
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// The mode in brackets.
+fn lockdown(text: &str) -> &str {
+    text.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("none", |(mode, _)| mode)
+}
+
+fn cgroup2_mount(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, filesystem) = line.split_once(" - ")?;
+        let of_kind = filesystem.split(' ').next() == Some("cgroup2");
+        of_kind.then(|| mount.split(' ').nth(4).map(PathBuf::from)).flatten()
+    })
+}
+
+fn configuration(release: &str) -> Option<String> {
+    if let Ok(packed) = fs::File::open("/proc/config.gz") {
+        let mut text = String::new();
+        if flate2::read::GzDecoder::new(packed).read_to_string(&mut text).is_ok() {
+            return Some(text);
+        }
+    }
+    fs::read_to_string(format!("/boot/config-{release}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_compared_by_number() {
+        assert_eq!(version("5.15.0-105-generic"), Some((5, 15)));
+        assert!(version("5.4.0").unwrap() < OLDEST && version("6.1.192-lab").unwrap() > OLDEST);
+        assert_eq!(version("unknown"), None);
+    }
+
+    #[test]
+    fn the_lockdown_mode_is_the_bracketed_one() {
+        assert_eq!(lockdown("none [integrity] confidentiality\n"), "integrity");
+        assert_eq!(lockdown(""), "none");
+    }
+
+    #[test]
+    fn a_hybrid_host_has_its_unified_tree_beside_the_others() {
+        let text = "30 24 0:26 / /sys/fs/cgroup ro,nosuid shared:9 - tmpfs tmpfs ro\n\
+                    31 30 0:27 / /sys/fs/cgroup/unified rw,nosuid shared:10 - cgroup2 cgroup2 rw\n";
+        assert_eq!(cgroup2_mount(text), Some(PathBuf::from("/sys/fs/cgroup/unified")));
+        assert_eq!(cgroup2_mount("1 1 0:1 / / rw - ext4 /dev/vda rw"), None);
+    }
+}

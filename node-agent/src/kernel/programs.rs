@@ -1,0 +1,64 @@
+//! Programs in the kernel: loaded, attached, and detached by dropping.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use aya_obj::generated::bpf_attach_type;
+use faultline_ebpf::asm::{AsmError, Attach, Program};
+use thiserror::Error;
+
+use super::maps::Maps;
+use super::sys::{self, BpfError, ProgramRequest};
+
+/// A program that is attached. The link goes first: fields drop in order.
+#[derive(Debug)]
+pub(super) struct Live {
+    _link: OwnedFd,
+    program: OwnedFd,
+}
+
+/// Why a program is not attached.
+#[derive(Debug, Error)]
+pub(super) enum AttachError {
+    #[error("a mistake in the code generator")]
+    Assemble(#[from] AsmError),
+    #[error(transparent)]
+    Load(BpfError),
+    #[error(transparent)]
+    Attach(BpfError),
+}
+
+impl AttachError {
+    /// The verifier refuses functions that are not on the error-injection list with these words.
+    pub(super) fn is_not_modifiable(&self) -> bool {
+        matches!(self, Self::Load(error) if error.log.contains("is not modifiable"))
+    }
+}
+
+impl Live {
+    pub(super) fn attach(program: &Program, maps: &Maps) -> Result<Self, AttachError> {
+        let insns = program.link(|map| maps.number(map));
+        let request = ProgramRequest {
+            name: &program.name,
+            insns: &insns,
+            attach: attach_type(&program.attach),
+            attach_btf_id: program.attach_btf_id,
+        };
+        let program = sys::program_load(&request).map_err(AttachError::Load)?;
+        let link = sys::attach(program.as_fd()).map_err(AttachError::Attach)?;
+        Ok(Self { _link: link, program })
+    }
+
+    /// Runs that the kernel dropped because the program was running on that CPU already.
+    pub(super) fn missed(&self) -> u64 {
+        sys::missed_runs(self.program.as_fd()).unwrap_or(0)
+    }
+}
+
+fn attach_type(attach: &Attach) -> bpf_attach_type {
+    match attach {
+        Attach::ModifyReturn(_) => bpf_attach_type::BPF_MODIFY_RETURN,
+        Attach::Entry(_) => bpf_attach_type::BPF_TRACE_FENTRY,
+        Attach::Exit(_) => bpf_attach_type::BPF_TRACE_FEXIT,
+        Attach::Tracepoint(_) => bpf_attach_type::BPF_TRACE_RAW_TP,
+    }
+}

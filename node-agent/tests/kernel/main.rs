@@ -1,0 +1,10 @@
+//! The engine on a real kernel. Run these with the lab, inside a virtual machine:
+//! `cargo lab test --package faultline-node-agent --test kernel --bin none -- --test-threads 1`
+
+mod budgets;
+mod chains;
+mod containment;
+mod faults;
+mod lifecycle;
+mod victim;
+mod world;

@@ -1,0 +1,205 @@
+//! A process in a cgroup that does as it is told and keeps its own tally.
+//!
+//! It is this test binary once more, running the one test below, which does nothing without its orders.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, pread, pwrite};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use crate::world::{boot_now, mark};
+
+/// Where the victim finds its cgroup.
+const CGROUP: &str = "FAULTLINE_VICTIM_CGROUP";
+
+/// What came of a series of operations.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+    /// Of the last failure.
+    pub(crate) errno: i32,
+    /// When the last failing operation began, by the boot clock.
+    pub(crate) last_failure: u64,
+}
+
+/// The near side.
+pub(crate) struct Victim {
+    child: Child,
+    orders: ChildStdin,
+    replies: BufReader<ChildStdout>,
+}
+
+impl Victim {
+    pub(crate) fn start(cgroup: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "victim::follows_its_orders", "--nocapture"])
+            .env(CGROUP, cgroup)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (orders, replies) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut victim = Self { child, orders, replies };
+        assert_eq!(victim.ask("mount 1 1").ok, 1, "a victim mounts before anything is armed for it");
+        victim
+    }
+
+    /// Sends an order without waiting for what comes of it.
+    pub(crate) fn order(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").unwrap();
+    }
+
+    pub(crate) fn reply(&mut self) -> Tally {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert_ne!(self.replies.read_line(&mut line).unwrap(), 0, "the victim died");
+            let Some((_, numbers)) = line.split_once("tally ") else { continue };
+            let numbers: Vec<u64> = numbers.split_whitespace().map(|number| number.parse().unwrap()).collect();
+            let errno = i32::try_from(numbers[2]).unwrap();
+            return Tally { ok: numbers[0], failed: numbers[1], errno, last_failure: numbers[3] };
+        }
+    }
+
+    pub(crate) fn ask(&mut self, order: &str) -> Tally {
+        self.order(order);
+        self.reply()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The far side.
+#[test]
+fn follows_its_orders() {
+    let Some(cgroup) = std::env::var_os(CGROUP) else { return };
+    std::fs::write(PathBuf::from(cgroup).join("cgroup.procs"), "0").unwrap();
+    let mut reply = String::with_capacity(128);
+    for order in std::io::stdin().lines() {
+        let order = order.unwrap();
+        let words: Vec<&str> = order.split_whitespace().collect();
+        let tally = follow(&words);
+        reply.clear();
+        let Tally { ok, failed, errno, last_failure } = tally;
+        writeln!(reply, "tally {ok} {failed} {errno} {last_failure}").unwrap();
+        // Not println: a victim whose allocations fail has as few of its own as can be.
+        rustix::io::write(std::io::stdout(), reply.as_bytes()).unwrap();
+    }
+}
+
+fn follow(words: &[&str]) -> Tally {
+    let number = |at: usize| words[at].parse::<u64>().unwrap();
+    match words[0] {
+        "mount" => threads(number(2), move |thread| {
+            let target = directory(thread);
+            repeat(number(1), || mount_tmpfs(&target))
+        }),
+        "mount-for" => {
+            let (target, end) = (directory(0), boot_now().0 + number(1) * 1_000_000);
+            let mut tally = Tally::default();
+            while boot_now().0 < end {
+                tally.add(|| mount_tmpfs(&target));
+            }
+            tally
+        }
+        "pwrite" => {
+            let file = scratch_file();
+            let mut offset = 0;
+            repeat(number(1), || {
+                offset += 4096;
+                pwrite(&file, &[1; 16], offset).map(drop)
+            })
+        }
+        "direct-read" => {
+            let disk = open("/dev/ram0", OFlags::RDONLY | OFlags::DIRECT, Mode::empty()).unwrap();
+            let mut room = vec![0; 3 * 4096];
+            let start = room.as_ptr().align_offset(4096);
+            repeat(number(1), || pread(&disk, &mut room[start..start + 4096], 0).map(drop))
+        }
+        "ext4" => {
+            let target = directory(0);
+            repeat(number(1), || mount("/dev/ram1", &target, "ext4", MountFlags::RDONLY, None))
+        }
+        "touch" => repeat(number(1), || {
+            let mut pages = vec![0u8; 1 << 20];
+            pages.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+            std::hint::black_box(&pages);
+            Ok(())
+        }),
+        "move" => {
+            std::fs::write(PathBuf::from(words[1]).join("cgroup.procs"), "0").unwrap();
+            Tally::default()
+        }
+        other => panic!("unknown order {other}"),
+    }
+}
+
+impl Tally {
+    fn add(&mut self, mut operation: impl FnMut() -> Result<(), Errno>) {
+        let began = boot_now().0;
+        match operation() {
+            Ok(()) => self.ok += 1,
+            Err(error) => {
+                self.failed += 1;
+                self.errno = error.raw_os_error();
+                self.last_failure = began;
+            }
+        }
+    }
+}
+
+fn repeat(times: u64, mut operation: impl FnMut() -> Result<(), Errno>) -> Tally {
+    let mut tally = Tally::default();
+    for _ in 0..times {
+        tally.add(&mut operation);
+    }
+    tally
+}
+
+fn threads(count: u64, work: impl Fn(u64) -> Tally + Send + Copy) -> Tally {
+    if count == 1 {
+        return work(0);
+    }
+    thread::scope(|scope| {
+        let all: Vec<_> = (0..count).map(|thread| scope.spawn(move || work(thread))).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).fold(Tally::default(), |sum, one| Tally {
+            ok: sum.ok + one.ok,
+            failed: sum.failed + one.failed,
+            errno: sum.errno.max(one.errno),
+            last_failure: sum.last_failure.max(one.last_failure),
+        })
+    })
+}
+
+fn mount_tmpfs(target: &Path) -> Result<(), Errno> {
+    mount("none", target, "tmpfs", MountFlags::empty(), None)?;
+    unmount(target, UnmountFlags::empty()).unwrap();
+    Ok(())
+}
+
+fn directory(thread: u64) -> PathBuf {
+    let path = PathBuf::from(format!("/tmp/victim-{}-{thread}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+fn scratch_file() -> OwnedFd {
+    let path = format!("/dev/shm/victim-{}-{}", std::process::id(), mark());
+    open(path.as_str(), OFlags::CREATE | OFlags::RDWR, Mode::RUSR | Mode::WUSR).unwrap()
+}

@@ -1,0 +1,162 @@
+//! What every test here starts from: an engine with budgets of its own, and cgroups.
+
+use std::fs;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use faultline_node_agent::kernel::{
+    BootNanos, BudgetKey, Counters, Engine, EngineConfig, FaultKind, Kernel, ProbeId, ProbeSpec,
+};
+
+use crate::victim::Victim;
+
+/// Engines see each other's programs, so tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Where the lab says that it is one.
+const LAB: &str = "FAULTLINE_LAB";
+
+/// How long a test's lease lasts: longer than any test.
+const LEASE_NS: u64 = 600_000_000_000;
+
+/// An engine, and a folder of cgroups that goes with it.
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) config: EngineConfig,
+    root: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl World {
+    /// Absent, loudly, outside the lab.
+    pub(crate) fn new() -> Option<Self> {
+        if std::env::var_os(LAB).is_none_or(|lab| lab != "1") {
+            eprintln!("SKIPPED: needs a real kernel: cargo lab test -p faultline-node-agent --test kernel");
+            return None;
+        }
+        let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let name = format!("faultline-test-{}-{}", std::process::id(), mark());
+        let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(&name), protected: Vec::new() };
+        let root = Path::new("/sys/fs/cgroup").join(&name);
+        fs::create_dir(&root).unwrap();
+        let engine = Engine::open(&config).unwrap();
+        engine.set_lease(BootNanos(boot_now().0 + LEASE_NS));
+        Some(Self { engine, config, root, _turn: turn })
+    }
+
+    /// A new cgroup for a container.
+    pub(crate) fn cgroup(&self, name: &str) -> PathBuf {
+        let path = self.root.join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    }
+
+    /// A cgroup and a victim in it.
+    pub(crate) fn container(&self, name: &str) -> (PathBuf, Victim) {
+        let cgroup = self.cgroup(name);
+        let victim = Victim::start(&cgroup);
+        (cgroup, victim)
+    }
+
+    /// Converges, and insists that every probe is attached.
+    pub(crate) fn arm(&mut self, desired: &[ProbeSpec]) {
+        for outcome in self.engine.converge(desired) {
+            outcome.result.unwrap();
+        }
+    }
+
+    pub(crate) fn counters(&self, spec: &ProbeSpec) -> Counters {
+        self.engine.counters()[&spec.id]
+    }
+
+    /// The process was killed and another one starts: programs are gone, budgets are not.
+    pub(crate) fn restart(&mut self) {
+        self.engine.converge(&[]);
+        self.engine = Engine::open(&self.config).unwrap();
+        self.engine.set_lease(BootNanos(boot_now().0 + LEASE_NS));
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.engine.converge(&[]);
+        let _ = fs::remove_dir_all(&self.config.pins);
+        remove_cgroups(&self.root);
+    }
+}
+
+/// Cgroups go when their last process is reaped, which may take a moment.
+fn remove_cgroups(at: &Path) {
+    for entry in fs::read_dir(at).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_cgroups(&entry.path());
+        }
+    }
+    for _ in 0..100 {
+        if fs::remove_dir(at).is_ok() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Every mount in a container fails for want of slab memory.
+pub(crate) fn failing_mounts(scope: &Path) -> ProbeSpec {
+    ProbeSpec {
+        id: ProbeId(mark()),
+        fault: FaultKind::Slab,
+        frames: vec!["__x64_sys_mount".to_owned()],
+        probability: 100,
+        times: None,
+        ends: BootNanos::NEVER,
+        budget: BudgetKey(u128::from(mark()).to_le_bytes()),
+        scope: vec![scope.to_owned()],
+    }
+}
+
+/// Builders for what tests vary.
+pub(crate) trait Vary: Sized {
+    fn fault(self, fault: FaultKind) -> Self;
+    fn frames(self, frames: &[&str]) -> Self;
+    fn probability(self, percent: u8) -> Self;
+    fn times(self, times: u32) -> Self;
+    fn ends(self, ends: BootNanos) -> Self;
+}
+
+impl Vary for ProbeSpec {
+    fn fault(self, fault: FaultKind) -> Self {
+        Self { fault, ..self }
+    }
+
+    fn frames(self, frames: &[&str]) -> Self {
+        Self { frames: frames.iter().map(|frame| (*frame).to_owned()).collect(), ..self }
+    }
+
+    fn probability(self, probability: u8) -> Self {
+        Self { probability, ..self }
+    }
+
+    fn times(self, times: u32) -> Self {
+        Self { times: NonZeroU32::new(times), ..self }
+    }
+
+    fn ends(self, ends: BootNanos) -> Self {
+        Self { ends, ..self }
+    }
+}
+
+/// A number that no other test of this run has.
+pub(crate) fn mark() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// The boot clock.
+pub(crate) fn boot_now() -> BootNanos {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    BootNanos(u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap())
+}
