@@ -1,0 +1,130 @@
+//! Single rules of the decoder that matter most when they fail.
+
+use faultline_api::{Broken, Code, Content, ExperimentId, Kind, decode, experiment::MAX_FRAMES, render};
+use serde_json::Value as Json;
+
+const GOOD: &str = "apiVersion: chaos-mesh.org/v1alpha1\nkind: KernelChaos\nmetadata: { name: a }\nspec:\n  mode: one\n  selector: {}\n  failKernRequest: { failtype: 0 }\n";
+const GUARDRAIL: &str = "apiVersion: faultline.dev/v1alpha1\nkind: Guardrail\nmetadata: { name: a }\nspec:\n  module: { path: a.wasm }\n";
+
+fn content(source: impl AsRef<[u8]>) -> Content {
+    decode(source).documents.remove(0).content
+}
+
+fn codes(source: impl AsRef<[u8]>) -> Vec<Code> {
+    decode(source).diagnostics.into_iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+fn broken_id(source: impl AsRef<[u8]>) -> Option<ExperimentId> {
+    match content(source) {
+        Content::Broken(Broken::Experiment { id }) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_document_that_yaml_merely_tolerates_is_broken() {
+    assert!(matches!(content(GOOD), Content::Experiment(_)));
+    for tolerated in ["  mode: one\n", "  <<: {}\n", "  ? [a]\n  : b\n"] {
+        assert!(broken_id(format!("{GOOD}{tolerated}")).is_some(), "{tolerated}");
+    }
+}
+
+#[test]
+fn a_broken_experiment_keeps_its_identity_unless_that_is_broken_too() {
+    let id = ExperimentId { kind: Kind::KernelChaos, namespace: "default".into(), name: "a".into() };
+    assert_eq!(broken_id(GOOD.replace("one", "on")), Some(id.clone()));
+    assert_eq!(broken_id(format!("{GOOD}}}")), Some(id));
+    for metadata in ["{ name: A }", "{ name: a, namespace: B }", "{ name: 1 }", "{ generateName: a- }", "[]"]
+    {
+        assert_eq!(broken_id(GOOD.replace("{ name: a }", metadata)), None, "{metadata}");
+    }
+}
+
+#[test]
+fn half_a_name_in_front_of_bad_bytes_is_no_identity() {
+    let head = "apiVersion: chaos-mesh.org/v1alpha1\nkind: KernelChaos\nmetadata:\n";
+    assert_eq!(broken_id([head.as_bytes(), b"  name: half\xff-of-it\n"].concat()), None);
+    assert!(broken_id([head.as_bytes(), b"  name: whole\n  labels: \xff\n"].concat()).is_some());
+}
+
+#[test]
+fn a_guardrail_with_an_error_that_could_loosen_it_is_broken() {
+    assert!(matches!(content(GUARDRAIL), Content::Guardrail(_)));
+    for loosening in
+        ["  setings: {}\n", "  mode: monitr\n", "  allowedToMutate: maybe\n", "  settings: { a: .nan }\n"]
+    {
+        let expected = Content::Broken(Broken::Guardrail { name: Some("a".into()) });
+        assert_eq!(content(format!("{GUARDRAIL}{loosening}")), expected, "{loosening}");
+    }
+}
+
+#[test]
+fn an_error_that_would_narrow_a_guardrail_leaves_it_in_force_for_everything() {
+    for narrowing in ["match: { namespace: [a] }", "match:", "exclude: { failtypes: [9] }", "exceptions: []"]
+    {
+        let source = format!("{GUARDRAIL}  {narrowing}\n");
+        let Content::Guardrail(guardrail) = content(&source) else { panic!("{narrowing}") };
+        assert_eq!(
+            (guardrail.matches, guardrail.exclude),
+            (faultline_api::guardrail::Match::default(), None)
+        );
+        assert!(decode(&source).has_errors(), "{narrowing}");
+    }
+}
+
+#[test]
+fn nothing_of_a_document_of_another_kind_is_kept() {
+    let file =
+        decode("apiVersion: v1\nkind: Secret\nmetadata: { name: a }\nstringData: { password: hunter2 }\n");
+    assert_eq!(file.documents[0].raw, Json::Null);
+    assert!(!format!("{file:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_byte_order_mark_is_in_nobodys_way() {
+    for text in [GOOD.to_owned(), format!("---\n{GOOD}"), format!("%YAML 1.2\n---\n{GOOD}")] {
+        let source = format!("\u{feff}{text}");
+        assert!(matches!(content(&source), Content::Experiment(_)), "{source}");
+    }
+}
+
+#[test]
+fn depth_is_counted_through_aliases() {
+    let nest = |depth: usize, inside: &str| format!("{}{inside}{}", "[".repeat(depth), "]".repeat(depth));
+    let text = |depth| format!("a: &a {}\nb: {}\n", nest(depth, ""), nest(depth, "*a"));
+    assert_eq!(codes(text(30)), []);
+    assert_eq!(codes(text(40)), [Code::LimitExceeded]);
+}
+
+#[test]
+fn long_texts_are_counted_once_for_each_alias() {
+    let text = |uses| format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 16), vec!["*a"; uses].join(", "));
+    assert_eq!(codes(text(10)), []);
+    assert_eq!(codes(text(100)), [Code::LimitExceeded]);
+}
+
+#[test]
+fn a_call_chain_has_a_longest_length() {
+    let chain = |frames| {
+        let frames = vec!["{ funcname: f }"; frames].join(", ");
+        GOOD.replace("failtype: 0", &format!("failtype: 0, callchain: [{frames}]"))
+    };
+    assert_eq!(codes(chain(MAX_FRAMES)), []);
+    assert_eq!(codes(chain(MAX_FRAMES + 1)), [Code::OutOfRange]);
+}
+
+#[test]
+fn a_column_far_out_on_a_long_line_is_counted_from_its_start() {
+    let text = format!("{{kind: KernelChaos, status: {}, spek: 1}}", "é".repeat(1000));
+    let file = decode(&text);
+    let rendered = render(&file.diagnostics, "long.yaml", &text, false);
+    assert!(rendered.contains("no field `spek`\n --> long.yaml:1:1031\n"), "{rendered}");
+}
+
+#[test]
+fn what_follows_a_closed_document_is_read_though_it_was_broken() {
+    let file = decode(format!("a: 'b\n...\n{GOOD}...\n# c\n"));
+    assert!(matches!(file.documents[0].content, Content::Broken(Broken::Unrecognised { .. })));
+    assert!(matches!(file.documents[1].content, Content::Experiment(_)));
+    assert_eq!(file.documents.len(), 2);
+}
