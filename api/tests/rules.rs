@@ -17,7 +17,7 @@ fn codes(source: impl AsRef<[u8]>) -> Vec<Code> {
 fn broken_id(source: impl AsRef<[u8]>) -> Option<ExperimentId> {
     match content(source) {
         Content::Broken(Broken::Experiment { id }) => id,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
