@@ -1,7 +1,7 @@
 //! The nouns that users write and read.
 //!
 //! Documents come in as bytes and leave as validated types with the spans they came from, together with every
-//! diagnostic of the file ([`decode`]). States, reasons and conditions are closed sets, each in one file, so that
+//! diagnostic of the file ([`decode()`]). States, reasons and conditions are closed sets, each in one file, so that
 //! the log, the metrics and the documentation cannot disagree. Nothing here does IO or reads a clock.
 #![forbid(unsafe_code)]
 
