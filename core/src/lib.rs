@@ -26,6 +26,8 @@ pub mod rebuild;
 pub mod report;
 pub mod review;
 pub mod select;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tree;
 
 pub use admit::admit;
@@ -38,3 +40,6 @@ pub use parse::parse;
 pub use plan::plan;
 pub use rebuild::rebuild;
 pub use select::select;
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 pub use transition::{Transition, transitions};
 
 use crate::{
-    ledger::{Generation, Ledger, Run, Slot},
+    ledger::{Generation, Ledger, Run, Slot, Told},
     plan::Plan,
     report::{NodeReport, ProbeReport, ProbeState},
 };
@@ -47,7 +47,9 @@ pub fn observe(ledger: &Ledger, plan: &Plan, reports: &[NodeReport], now: Timest
 
 /// Keeps the epoch above every generation that an agent accepted and this ledger did not give.
 fn fence(ledger: &mut Ledger, report: &NodeReport) {
-    let told = ledger.nodes.entry(report.node.clone()).or_default();
+    // A node that is heard of for the first time was told the empty set that it needs no counter for.
+    let first = Told { generation: Generation { epoch: ledger.epoch, counter: 0 }, ..Told::default() };
+    let told = ledger.nodes.entry(report.node.clone()).or_insert(first);
     told.heard = true;
     let unknown = report.accepted > told.generation;
     if unknown && report.accepted.epoch >= ledger.epoch {

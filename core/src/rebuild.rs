@@ -50,11 +50,17 @@ pub fn rebuild(
     next
 }
 
-/// Whether the agent accepted something that this ledger did not give it.
+/// Whether the agent accepted something that this ledger did not give it. Counter 0 is a set without content, given by
+/// whoever was there before the first probe: only an epoch beyond ours makes it news.
 fn is_news(ledger: &Ledger, report: &NodeReport) -> bool {
+    let Generation { epoch, counter } = report.accepted;
     let told = ledger.nodes.get(&report.node);
-    let unheard = report.accepted != Generation::default() && told.is_none_or(|told| !told.heard);
-    unheard || told.is_some_and(|told| report.accepted > told.generation)
+    match told {
+        _ if counter == 0 => epoch > ledger.epoch,
+        Some(told) if told.heard => report.accepted > told.generation,
+        Some(told) => report.accepted != told.generation,
+        None => true,
+    }
 }
 
 /// Whether so much is unknown that nothing new may begin: no agent was ever heard of, or one is ahead of this ledger. An

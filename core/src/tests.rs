@@ -1,0 +1,9 @@
+//! The stages together, in worlds without IO.
+
+mod golden;
+mod guardrails;
+mod lifecycle;
+mod loss;
+mod properties;
+mod selection;
+mod sources;

@@ -1,0 +1,172 @@
+//! What guardrails lead to.
+
+use faultline_api::{Reason, RunState};
+
+use crate::{
+    judge::Decision,
+    testing::{Document, World, pods},
+};
+
+fn world(document: &Document) -> World {
+    let mut world = World::with(pods(4));
+    world.write("x.yaml", document.yaml());
+    world
+}
+
+/// The reason why the only experiment has no run.
+fn refusal(world: &World) -> (Option<Reason>, String) {
+    let (plan, _) = world.plan();
+    assert_eq!(plan.nodes.values().map(Vec::len).sum::<usize>(), 0);
+    let why_not = plan.report.why_nots.into_iter().find(|why_not| why_not.subject == "app/x").unwrap();
+    (why_not.reason, why_not.message)
+}
+
+#[test]
+fn a_cap_holds_where_nothing_was_asked_for() {
+    for (script, value) in [
+        ("times 3", "times       3 (asked for unlimited, tightened)"),
+        ("probability 5", "probability 5 % (asked for 100 %, tightened)"),
+        ("duration 9", "duration    9s (asked for none, tightened)"),
+    ] {
+        let mut world = world(&Document { times: Some(0), ..Document::named("x") });
+        let text = world.guard("cap", "", script).plan().0.to_text();
+        assert!(text.contains(value), "{text}");
+    }
+}
+
+#[test]
+fn what_begins_may_be_denied_and_tried_again_but_a_denied_run_never_resumes() {
+    let mut world = world(&Document::named("x"));
+    world.guard("g", "message: ask us", "deny").settle();
+    assert_eq!(refusal(&world), (Some(Reason::Denied), "g: no experiment passes (ask us)".to_owned()));
+    world.guard("g", "", "allow").settle();
+    assert_eq!(world.run("x").state, RunState::Running);
+    world.guard("g", "", "deny").settle();
+    assert_eq!((world.run("x").state, world.run("x").reason), (RunState::Stopped, Reason::Denied));
+    assert!(world.hit("x").is_empty());
+    world.guard("g", "", "allow").settle();
+    assert_eq!(world.run("x").state, RunState::Stopped);
+}
+
+#[test]
+fn a_guardrail_that_only_monitors_is_heard_and_not_obeyed() {
+    let mut world = world(&Document::named("x"));
+    world.guard("g", "mode: monitor", "deny").settle();
+    assert_eq!(world.run("x").state, RunState::Running);
+    assert!(world.plan().0.to_text().contains("g (only monitors): deny"));
+}
+
+#[test]
+fn where_mutation_is_not_allowed_a_tightening_denies_and_one_that_changes_nothing_does_not() {
+    let mut over = world(&Document { times: Some(50), ..Document::named("x") });
+    over.guard("g", "allowedToMutate: false", "times 10");
+    assert_eq!(refusal(&over).0, Some(Reason::Denied));
+    let mut within = world(&Document { times: Some(5), ..Document::named("x") });
+    within.guard("g", "allowedToMutate: false", "times 10").settle();
+    assert_eq!(within.run("x").state, RunState::Running);
+}
+
+#[test]
+fn a_guardrail_that_cannot_decide_lets_nothing_pass_that_it_matches() {
+    for (spec, script) in [("", "trap"), ("", "no script"), ("", "late trap")] {
+        let mut world = world(&Document::named("x"));
+        world.guard("g", spec, script);
+        assert_eq!(refusal(&world).0, Some(Reason::Undecided), "{script}");
+    }
+    let mut elsewhere = world(&Document::named("x"));
+    elsewhere.guard("g", "match: { namespaces: [prod-*] }", "trap").settle();
+    assert_eq!(elsewhere.run("x").state, RunState::Running);
+}
+
+#[test]
+fn a_missing_module_and_an_unreadable_guardrail_let_nothing_pass() {
+    let mut missing = world(&Document::named("x"));
+    missing.guard("g", "", "allow").platform.as_mut().unwrap().remove("modules/g");
+    assert!(refusal(&missing).1.contains("modules/g: no such file in source platform"));
+    let mut broken = world(&Document::named("x"));
+    broken.guard("g", "match: { namespaces: [prod-*] }\nmood: x", "allow");
+    assert_eq!(refusal(&broken).0, Some(Reason::Undecided));
+    let mut garbled = world(&Document::named("x"));
+    garbled.guard("g", "", "allow").platform.as_mut().unwrap().insert("a.yaml".to_owned(), "{".to_owned());
+    assert_eq!(refusal(&garbled).0, Some(Reason::Undecided));
+}
+
+#[test]
+fn a_guardrail_in_a_source_of_experiments_does_not_count() {
+    let mut world = world(&Document::named("x"));
+    world.write("g.yaml", crate::testing::guardrail("g", "")).settle();
+    assert_eq!(world.run("x").state, RunState::Running);
+    assert!(world.plan().0.to_text().contains("guardrails count only in a platform source"));
+}
+
+#[test]
+fn a_budget_over_the_fleet_never_evicts_a_runner_for_a_newcomer() {
+    let mut world = World::with(pods(4));
+    world.write("m.yaml", Document::named("m").mode("fixed", Some(2)).yaml());
+    world.settle();
+    world.guard("fleet", "", "fleet 2").wait(1);
+    // Its name comes first, and it comes too late.
+    world.write("a.yaml", Document::named("a").yaml()).settle();
+    assert_eq!(world.hit("m").len(), 2);
+    assert!(world.activations("a").is_empty());
+    world.files.remove("m.yaml");
+    world.settle();
+    world.settle();
+    assert_eq!(world.hit("a").len(), 1);
+}
+
+#[test]
+fn limits_on_targets_and_dropped_pods_apply_to_newcomers_and_runners() {
+    let mut fresh = world(&Document::named("x").mode("all", None));
+    fresh.guard("g", "", "late targets 2").settle();
+    assert_eq!(fresh.hit("x").len(), 2);
+    let mut runner = world(&Document::named("x").mode("all", None));
+    runner.settle();
+    runner.guard("g", "", "drop uid-app-p1").settle();
+    assert_eq!(runner.hit("x").len(), 3);
+    assert!(!runner.hit("x").contains("uid-app-p1"));
+}
+
+#[test]
+fn limits_within_a_run_stay_when_the_guardrail_is_gone() {
+    let mut world = world(&Document::named("x"));
+    world.guard("g", "", "times 4").settle();
+    world.platform = Some(Default::default());
+    world.settle();
+    assert_eq!(world.run("x").tightened.times, Some(4));
+    assert_eq!(world.plan().0.runs[0].effective.times, Some(4));
+}
+
+#[test]
+fn an_empty_call_chain_and_endless_page_faults_are_refused_by_default() {
+    let empty = Document { chain: Vec::new(), ..Document::named("x") };
+    let pages = Document { failtype: 1, ..Document::named("x") };
+    for (document, word) in [(&empty, "empty call chain"), (&pages, "page faults")] {
+        let mut world = world(document);
+        let (reason, message) = refusal(&world);
+        assert_eq!(reason, Some(Reason::Denied));
+        assert!(message.contains(word), "{message}");
+        world.defaults.refuse_empty_call_chain = false;
+        world.defaults.refuse_unbounded_page_faults = false;
+        world.settle();
+        assert_eq!(world.run("x").state, RunState::Running);
+    }
+}
+
+#[test]
+fn a_guardrail_that_bounds_page_faults_makes_them_acceptable() {
+    let mut world = world(&Document { failtype: 1, ..Document::named("x") });
+    world.guard("cap", "", "times 10").settle();
+    assert_eq!(world.run("x").state, RunState::Running);
+}
+
+#[test]
+fn verdicts_say_which_module_and_settings_they_rest_on() {
+    let mut world = world(&Document::named("x"));
+    let (plan, _) = world.guard("g", "settings: { a: 1 }", "times 2").plan();
+    let verdict = &plan.runs[0].verdicts[0];
+    assert!(matches!(verdict.decision, Decision::Mutate { .. }));
+    let proof = verdict.proof.as_ref().unwrap();
+    assert_eq!(proof.module, crate::digest::sha256(b"times 2"));
+    assert_eq!(proof.settings, crate::digest::sha256(br#"{"a":1}"#));
+}

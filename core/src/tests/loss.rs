@@ -1,0 +1,116 @@
+//! Reconcilers that forget.
+
+use faultline_api::{Reason, RunState};
+
+use crate::{
+    ledger::Ledger,
+    testing::{Agents, Document, World, at, pods},
+};
+
+fn forgetful(documents: &[Document]) -> World {
+    let mut world = World::with(pods(3));
+    for document in documents {
+        world.write(&format!("{}.yaml", document.name), document.yaml());
+    }
+    world.settle();
+    world
+}
+
+fn forget(world: &mut World) {
+    world.ledger = Ledger { epoch: 1, ..Ledger::default() };
+}
+
+#[test]
+fn a_fresh_installation_is_no_loss() {
+    let world = forgetful(&[Document::named("x")]);
+    assert_eq!((world.run("x").state, world.ledger.epoch), (RunState::Running, 1));
+}
+
+#[test]
+fn what_agents_know_goes_on_with_its_start_its_targets_and_what_it_spent() {
+    let mut world = forgetful(&[Document { times: Some(9), ..Document::named("x") }]);
+    let victims = world.hit("x");
+    world.agents.all.values_mut().for_each(|agent| agent.inject(4));
+    forget(&mut world);
+    world.wait(60).settle();
+    let run = world.run("x");
+    assert_eq!((run.state, run.started), (RunState::Running, Some(at(0))));
+    assert_eq!((world.hit("x"), world.activations("x")), (victims, vec![1]));
+    assert!(world.ledger.epoch > 1, "the fence stands above what agents accepted");
+    world.agents.all.values_mut().for_each(|agent| agent.inject(100));
+    assert_eq!(world.agents.spent().into_values().sum::<u64>(), 9);
+}
+
+#[test]
+fn what_is_over_stays_over_as_far_as_anyone_knows() {
+    let mut world = forgetful(&[Document { duration: Some("60s".to_owned()), ..Document::named("x") }]);
+    world.wait(60).settle();
+    assert_eq!(world.run("x").state, RunState::Completed);
+    forget(&mut world);
+    world.wait(5).settle();
+    assert!(world.run("x").state == RunState::Completed || world.run("x").reason == Reason::Unconfirmed);
+    assert_eq!(world.agents.attached().count(), 0);
+}
+
+#[test]
+fn bounded_experiments_that_nobody_knows_are_held_until_a_rerun() {
+    let document = Document { times: Some(5), ..Document::named("y") };
+    let mut world = forgetful(&[Document::named("x")]);
+    forget(&mut world);
+    world.write("y.yaml", document.yaml()).settle();
+    assert_eq!((world.run("y").state, world.run("y").reason), (RunState::Held, Reason::Unconfirmed));
+    world.wait(100).settle();
+    assert_eq!(world.run("y").state, RunState::Held);
+    world.write("y.yaml", Document { rerun: Some("yes".to_owned()), ..document }.yaml()).settle();
+    assert_eq!((world.run("y").state, world.activations("y")), (RunState::Running, vec![1, 2]));
+}
+
+#[test]
+fn a_late_agent_confirms_what_was_held_for_its_sake() {
+    let mut world = forgetful(&[Document::named("x"), Document::named("y").mode("all", None)]);
+    let (x, y) = (world.hit("x"), world.hit("y"));
+    forget(&mut world);
+    world.agents.all.values_mut().for_each(|agent| agent.connected = false);
+    world.settle();
+    assert!(world.ledger.runs.values().all(|run| run.started.is_none()), "nobody can have attached");
+    for node in ["n0", "n1", "n2"] {
+        world.agents.all.get_mut(node).unwrap().connected = true;
+        world.settle();
+    }
+    assert_eq!((world.run("x").state, world.run("y").state), (RunState::Running, RunState::Running));
+    assert_eq!((world.hit("x"), world.hit("y")), (x, y));
+    assert_eq!((world.run("x").started, world.activations("x")), (Some(at(0)), vec![1]));
+}
+
+#[test]
+fn an_agent_that_brings_its_own_past_holds_nobody_else() {
+    let mut world = forgetful(&[Document::named("x")]);
+    let mut stranger = forgetful(&[Document::named("z")]);
+    stranger.ledger.epoch = 1;
+    let agent = stranger.agents.all.remove("n0").unwrap();
+    world.ledger.epoch = 9;
+    world.agents.all.insert("n9".to_owned(), agent);
+    world.write("y.yaml", Document::named("y").yaml()).settle();
+    assert_eq!((world.run("x").state, world.run("y").state), (RunState::Running, RunState::Running));
+}
+
+#[test]
+fn activations_that_only_agents_remember_are_not_used_again() {
+    let mut world = forgetful(&[Document::named("x")]);
+    let file = world.files.remove("x.yaml").unwrap();
+    forget(&mut world);
+    world.settle();
+    assert_eq!(world.agents.attached().count(), 0);
+    world.write("x.yaml", file).settle();
+    assert_eq!(world.activations("x"), [2]);
+}
+
+#[test]
+fn nodes_without_agents_hold_nothing_up() {
+    let mut world = World::with(pods(3));
+    world.agents = Agents::on(&["n0"]);
+    world.write("x.yaml", Document { times: Some(3), ..Document::named("x") }.mode("all", None).yaml());
+    world.settle();
+    assert_eq!(world.hit("x").len(), 1);
+    assert_eq!(world.run("x").state, RunState::Running);
+}
