@@ -195,7 +195,7 @@ impl Stage {
     pub fn faultline(&self, arguments: &[&str]) -> io::Result<std::process::Output> {
         Command::new("faultline")
             .args(arguments)
-            .args(["--admin".into(), format!("http://{}", self.admin())])
+            .args(["--admin".into(), self.admin().to_string()])
             .output()
     }
 

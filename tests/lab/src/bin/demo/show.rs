@@ -106,7 +106,7 @@ impl Show<'_> {
         for _ in 0..PATIENCE_S {
             if self
                 .ground
-                .sh(&format!("{programs}/faultline get nodes --admin http://127.0.0.1:9464"))
+                .sh(&format!("{programs}/faultline get nodes --admin 127.0.0.1:9464"))
                 .is_ok()
             {
                 return Ok(());
@@ -145,7 +145,7 @@ impl Show<'_> {
 
     /// Waits until the run is stopped: from then on nothing is injected.
     fn recovered(&self) -> io::Result<bool> {
-        let get = format!("{}/faultline get runs --admin http://127.0.0.1:9464 -o json", self.programs);
+        let get = format!("{}/faultline get runs --admin 127.0.0.1:9464 -o json", self.programs);
         for _ in 0..PATIENCE_S {
             if self.ground.sh(&get)?.contains("\"Stopped\"") {
                 return Ok(true);
@@ -158,7 +158,7 @@ impl Show<'_> {
     fn counters(&self) -> io::Result<()> {
         say("   what the kernel counted:");
         let table =
-            self.ground.sh(&format!("{}/faultline get runs --admin http://127.0.0.1:9464", self.programs))?;
+            self.ground.sh(&format!("{}/faultline get runs --admin 127.0.0.1:9464", self.programs))?;
         table.lines().for_each(|line| say(&format!("   {line}")));
         Ok(())
     }
