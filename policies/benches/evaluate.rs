@@ -1,4 +1,5 @@
 //! What one evaluation of the built-in caps costs: warm, by its bytes or loaded, and cold.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot start panics")]
 #![allow(missing_docs, reason = "criterion's macros generate public functions without any")]
 
 #[path = "../tests/guardrails/fixtures.rs"]
@@ -27,7 +28,7 @@ fn evaluate(criterion: &mut Criterion) {
     group.bench_function("warm, loaded", |b| b.iter(|| host.evaluate_loaded(&loaded, &settings, &judge)));
     group.bench_function("warm, by bytes", |b| b.iter(|| host.evaluate(CAP_LIMITS, &settings, &judge)));
     group.bench_function("warm, with a selection", |b| {
-        b.iter(|| host.evaluate(CAP_LIMITS, &settings, &admit))
+        b.iter(|| host.evaluate(CAP_LIMITS, &settings, &admit));
     });
     group.sample_size(10);
     group.bench_function("cold, compiled anew", |b| {

@@ -199,3 +199,91 @@ fn pairs(map: &BTreeMap<String, String>) -> Vec<(String, String)> {
 fn count(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use faultline_api::{ExperimentId, Kind};
+    use faultline_core::{
+        desired::Target,
+        ledger::{Activation, RunKey},
+    };
+
+    use super::*;
+
+    fn asked() -> Review {
+        let id = ExperimentId { kind: Kind::KernelChaos, namespace: "shop".into(), name: "mount".into() };
+        let target = |pod: &str, container: &str| SelectedTarget {
+            node: "node-1".into(),
+            target: Target {
+                namespace: "shop".into(),
+                pod: pod.into(),
+                uid: format!("uid-{pod}"),
+                container: container.into(),
+                container_id: None,
+                cgroup: None,
+            },
+            labels: [("app".to_owned(), "shop".to_owned())].into(),
+        };
+        let run = RunKey { experiment: id.clone(), activation: Activation(4) };
+        Review {
+            experiment: Experiment {
+                id,
+                labels: BTreeMap::new(),
+                annotations: Annotations {
+                    replace: Some(2),
+                    ticket: Some("OPS-1".into()),
+                    ..Annotations::default()
+                },
+                mode: Mode::FixedPercent(Percent::ALL),
+                selector: Selector { namespaces: vec!["shop".into()], ..Selector::default() },
+                container_names: vec![],
+                duration: Some(GoDuration::from_secs(3)),
+                fault: Fault::Bio,
+                call_chain: vec![],
+                probability: Percent::ALL,
+                times: None,
+            },
+            raw: serde_json::json!({ "kind": "KernelChaos" }),
+            operation: Operation::Renew,
+            source: SourceFacts { name: "team".into(), revision: "r1".into(), author: None, verified: true },
+            admission: Some(Admission {
+                now: "1969-12-31T23:59:59.25Z".parse::<jiff::Timestamp>().unwrap(),
+                environment: "staging".into(),
+                targets: vec![target("a", "main"), target("a", "side"), target("b", "main")],
+                eligible: 9,
+                active: vec![Active { run, targets: vec![("node-2".into(), "shop".into(), "uid-c".into())] }],
+            }),
+        }
+    }
+
+    #[test]
+    fn what_a_guest_does_not_ask_for_is_withheld() {
+        let bare = review(&asked(), policy::Inputs::empty());
+        assert!(bare.raw.is_none() && bare.source.is_none());
+        let full = review(&asked(), policy::Inputs::RAW | policy::Inputs::SOURCE);
+        assert_eq!(full.raw.as_deref(), Some(r#"{"kind":"KernelChaos"}"#));
+        assert!(full.source.is_some_and(|source| source.revision == "r1" && source.verified));
+    }
+
+    #[test]
+    fn a_guest_reads_effective_values_and_the_names_that_users_write() {
+        let policy::Review { experiment, operation, .. } = review(&asked(), policy::Inputs::empty());
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(experiment.annotations, [pair("replace", "2"), pair("ticket", "OPS-1")]);
+        assert_eq!((experiment.probability, experiment.times), (100, None));
+        assert_eq!(experiment.duration, Some(3_000_000_000));
+        assert!(matches!(experiment.mode, policy::Mode::FixedPercent(100)));
+        assert!(matches!(experiment.fault, policy::Fault::Failtype(policy::Failtype::Bio)));
+        assert!(matches!(operation, policy::Operation::Renew));
+    }
+
+    #[test]
+    fn totals_count_containers_pods_and_nodes() {
+        let admission = review(&asked(), policy::Inputs::empty()).admission.unwrap();
+        let policy::Totals { targets, pods, nodes, eligible } = admission.totals;
+        assert_eq!((targets, pods, nodes, eligible), (3, 2, 1, 9));
+        assert_eq!((admission.now.seconds, admission.now.nanoseconds), (-1, 250_000_000));
+        assert_eq!(admission.active[0].activation, 4);
+        assert_eq!(admission.active[0].targets[0].pod_uid, "uid-c");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::fixtures::{CAP_LIMITS, experiment, host, review};
+use crate::fixtures::{CAP_LIMITS, HOST, experiment, review};
 use faultline_api::Experiment;
 use faultline_core::review::{Evaluator, Finding, Response, TightenFinding, Undecided};
 use serde::Deserialize;
@@ -47,7 +47,6 @@ fn with(fields: Map<String, Value>) -> Experiment {
 }
 
 fn run(folder: &str, module: &[u8], at_least: usize) {
-    let host = host();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(folder);
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -55,7 +54,7 @@ fn run(folder: &str, module: &[u8], at_least: usize) {
     for path in paths {
         let case: Case = serde_json::from_slice(&fs::read(&path).unwrap())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let evaluation = host.evaluate(module, &case.settings, &review(with(case.experiment)));
+        let evaluation = HOST.evaluate(module, &case.settings, &review(with(case.experiment)));
         assert_eq!(evaluation.outcome, case.expect.outcome(), "{}", path.display());
     }
 }

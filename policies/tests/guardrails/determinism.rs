@@ -3,14 +3,14 @@
 
 use std::sync::LazyLock;
 
-use crate::fixtures::{CAP_LIMITS, DENY_ALL, admitted, experiment, host, review};
+use crate::fixtures::{CAP_LIMITS, DENY_ALL, HOST, admitted, experiment, host, review};
 use faultline_api::{Experiment, Frame, GoDuration, Percent};
 use faultline_core::review::{Evaluator, Moment};
 use faultline_policies::{Host, limits};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-static HOSTS: LazyLock<[Host; 2]> = LazyLock::new(|| [host(), host()]);
+static OTHER_HOST: LazyLock<Host> = LazyLock::new(host);
 
 fn experiments() -> impl Strategy<Value = Experiment> {
     let chain = prop::collection::vec("[a-z_]{1,20}", 0..8);
@@ -44,7 +44,7 @@ proptest! {
     #[test]
     fn the_same_question_has_the_same_answer(experiment in experiments(), settings in settings(), second in any::<bool>()) {
         let review = if second { admitted(experiment) } else { review(experiment) };
-        let [one, other] = &*HOSTS;
+        let (one, other) = (&*HOST, &*OTHER_HOST);
         let first = one.evaluate(CAP_LIMITS, &settings, &review);
         prop_assert_eq!(&first, &other.evaluate(CAP_LIMITS, &settings, &review));
         prop_assert_eq!(&first, &one.evaluate(CAP_LIMITS, &settings, &review));
@@ -54,7 +54,7 @@ proptest! {
     #[test]
     fn what_is_tightened_is_within_the_caps(experiment in experiments(), percent in 0..=100_u8, times in 1..1_000_u64) {
         let settings = json!({ "probability": { "max": percent }, "times": { "max": times } });
-        let response = HOSTS[0].evaluate(CAP_LIMITS, &settings, &review(experiment.clone())).outcome.unwrap();
+        let response = HOST.evaluate(CAP_LIMITS, &settings, &review(experiment.clone())).outcome.unwrap();
         let limit = response.tightenings.iter().fold(Default::default(), |met, one| one.limit.meet(&met));
         let faultline_api::Tightening { probability: cap, times: most, .. } = limit;
         prop_assert!(cap.map_or(experiment.probability, |cap| cap.min(experiment.probability)).get() <= percent);
@@ -65,7 +65,7 @@ proptest! {
 
 #[test]
 fn more_calls_at_once_than_there_is_room_for_wait_and_agree() {
-    let host = host();
+    let host = &*HOST;
     let settings = json!({ "times": { "max": 3 } });
     let expected = host.evaluate(CAP_LIMITS, &settings, &review(experiment()));
     std::thread::scope(|scope| {
@@ -81,7 +81,7 @@ fn more_calls_at_once_than_there_is_room_for_wait_and_agree() {
 
 #[test]
 fn another_module_changes_the_verdict_and_nothing_else_does() {
-    let host = host();
+    let host = &*HOST;
     let settings = json!({ "times": { "max": 3 } });
     let caps = host.evaluate(CAP_LIMITS, &settings, &review(experiment()));
     let denied = host.evaluate(DENY_ALL, &settings, &review(experiment()));
@@ -92,7 +92,7 @@ fn another_module_changes_the_verdict_and_nothing_else_does() {
 
 #[test]
 fn a_guest_is_asked_at_both_moments_and_can_tell_them_apart() {
-    let host = host();
+    let host = &*HOST;
     let description = host.describe(DENY_ALL).unwrap();
     assert_eq!(
         (&*description.name, &*description.moments),

@@ -1,18 +1,13 @@
 //! Whatever a module does, its experiment is undecided for the right reason, and the next module is not affected.
 
-use std::sync::LazyLock;
-
 use faultline_core::review::{Evaluation, Evaluator, Undecided};
 use faultline_policies::{Host, HostConfig, Ticks, limits};
 use serde_json::json;
 
 use crate::{
-    fixtures::{CAP_LIMITS, DENY_ALL, experiment, host, host_with_fuel, review},
+    fixtures::{CAP_LIMITS, DENY_ALL, HOST, experiment, host_with_fuel, review},
     wat_guest::{FINE, Guest},
 };
-
-/// One for all tests: compiling the shipped guest for each would take most of their time.
-static HOST: LazyLock<Host> = LazyLock::new(host);
 
 const FOREVER: &str = "(loop $again (br $again)) unreachable";
 
