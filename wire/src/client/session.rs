@@ -1,6 +1,6 @@
 //! A session, as the agent sees it.
 
-use std::io;
+use std::{io, time::Duration};
 
 use thiserror::Error;
 use tokio::{sync::mpsc, time::timeout};
@@ -176,6 +176,14 @@ impl Session {
                 return Ok(received);
             }
         }
+    }
+
+    /// Says no more, and waits until the reconciler has closed the session, which it does once it has read all; but
+    /// no longer than `patience`.
+    pub async fn close(self, patience: Duration) {
+        let Self { welcome: _, outbound, mut inbound } = self;
+        drop(outbound);
+        let _ = timeout(patience, async { while let Ok(Some(_)) = inbound.message().await {} }).await;
     }
 
     /// `None`: a kind of message that only a newer minor knows.

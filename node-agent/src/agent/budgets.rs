@@ -1,0 +1,141 @@
+//! What may be spent: counted by the kernel, remembered here, and forfeited where the kernel's count is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Agent};
+use crate::{
+    ledger::{Budget, BudgetName, Mark},
+    telemetry::Event,
+};
+
+/// Most probes that are remembered after they left the desired set. Beyond it the longest gone are forgotten: the
+/// reconciler's own ledger has them still.
+const REMEMBERED: usize = 1024;
+
+/// What a start found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Injections that can no longer happen, by budget.
+    pub lost: BTreeMap<BudgetName, u64>,
+}
+
+impl Agent {
+    /// Takes over what the kernel counted while no agent watched. Where its count is gone, with the boot or with its
+    /// pin, what was granted and is not known to be spent is forfeited: never more than was allowed.
+    pub(super) fn settle(&mut self, spent: &BTreeMap<BudgetName, u64>) -> Settled {
+        let mut settled = Settled::default();
+        for (name, budget) in &mut self.ledger.budgets {
+            let now = spent.get(name).copied().unwrap_or_default();
+            let same_boot = budget.boot_id == self.identity.boot_id;
+            if same_boot && now >= budget.seen {
+                budget.seen = now;
+                continue;
+            }
+            let charged = budget.charged();
+            let forfeited = budget
+                .allowed
+                .filter(|_| budget.granted)
+                .map_or(0, |allowed| allowed.saturating_sub(charged));
+            budget.lost = budget.lost.saturating_add(forfeited);
+            // The kernel starts from `now` in this boot, which is what it says and not always zero.
+            budget.earlier = charged.saturating_add(forfeited).saturating_sub(now);
+            budget.seen = now;
+            budget.granted = false;
+            budget.boot_id.clone_from(&self.identity.boot_id);
+            for remembered in self.ledger.probes.values_mut().filter(|probe| probe.budget() == *name) {
+                remembered.mark = None;
+            }
+            if forfeited > 0 {
+                settled.lost.insert(name.clone(), forfeited);
+            }
+        }
+        self.credit_injections();
+        settled
+    }
+
+    /// What probes injected since their marks, by the kernel's count of their budgets.
+    fn credit_injections(&mut self) {
+        for remembered in self.ledger.probes.values_mut() {
+            let budget = self.ledger.budgets.get(&remembered.budget());
+            if let (Some(mark), Some(budget)) = (remembered.mark, budget) {
+                remembered.tally.injections = mark.injections + budget.seen.saturating_sub(mark.seen);
+            }
+        }
+    }
+
+    /// Makes budgets for all held probes and gives them their limits.
+    pub(super) fn fit_budgets(&mut self) {
+        let Some(held) = &self.ledger.held else { return };
+        for probe in &held.set.probes {
+            let name = BudgetName::new(&probe.run, probe.slot, &probe.target.container);
+            let boot_id = &self.identity.boot_id;
+            let budget = self.ledger.budgets.entry(name).or_insert_with(|| Budget::new(boot_id));
+            budget.allowed = probe.times.map(|times| times.saturating_sub(probe.spent_elsewhere));
+        }
+    }
+
+    /// Notes, before they are attached, that these may spend, and from which count on. True where that is news.
+    pub(super) fn grant(&mut self, wanted: &BTreeSet<String>) -> bool {
+        let mut news = false;
+        for id in wanted.iter().filter(|id| !self.attached.contains_key(*id)) {
+            let Some(remembered) = self.ledger.probes.get_mut(id) else { continue };
+            let Some(budget) = self.ledger.budgets.get_mut(&remembered.budget()) else { continue };
+            let mark = Mark { seen: budget.seen, injections: remembered.tally.injections };
+            news |= !budget.granted || remembered.mark != Some(mark);
+            budget.granted = true;
+            remembered.mark = Some(mark);
+        }
+        news
+    }
+
+    /// Takes in the kernel's counts.
+    pub(super) fn charge(&mut self, spent: &BTreeMap<BudgetName, u64>) {
+        for (name, spent) in spent {
+            if let Some(budget) = self.ledger.budgets.get_mut(name) {
+                budget.seen = *spent;
+            }
+        }
+    }
+
+    /// The tally of a probe that was just detached: its injections are what its budget lost since its mark.
+    pub(super) fn fold(&mut self, id: &str, since: crate::ledger::Tally) {
+        let Some(remembered) = self.ledger.probes.get_mut(id) else { return };
+        remembered.tally = remembered.tally.plus(since);
+        let budget = self.ledger.budgets.get(&remembered.budget());
+        if let (Some(mark), Some(budget)) = (remembered.mark.take(), budget) {
+            remembered.tally.injections = mark.injections + budget.seen.saturating_sub(mark.seen);
+        }
+    }
+
+    /// Forgets what has been gone for longest beyond the bound, and budgets that nothing draws from.
+    pub(super) fn forget(&mut self, actions: &mut Vec<Action>) {
+        let mut gone: Vec<_> = self
+            .ledger
+            .probes
+            .iter()
+            .filter(|(id, _)| !self.attached.contains_key(*id))
+            .filter_map(|(id, probe)| Some((probe.dropped_at?, id.clone())))
+            .collect();
+        gone.sort();
+        let excess = gone.len().saturating_sub(REMEMBERED);
+        for (_, id) in gone.into_iter().take(excess) {
+            self.ledger.probes.remove(&id);
+            self.ends.remove(&id);
+        }
+        let drawn: BTreeSet<_> = self.ledger.probes.values().map(crate::ledger::Remembered::budget).collect();
+        self.ledger.budgets.retain(|name, _| {
+            let keep = drawn.contains(name);
+            if !keep {
+                actions.push(Action::Forget(name.key()));
+            }
+            keep
+        });
+    }
+}
+
+impl Settled {
+    /// Each loss as an event.
+    pub fn events(&self) -> impl Iterator<Item = Event> {
+        self.lost.iter().map(|(budget, lost)| Event::BudgetLost { budget: budget.0.clone(), lost: *lost })
+    }
+}

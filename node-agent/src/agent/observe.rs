@@ -1,0 +1,129 @@
+//! What the kernel said.
+
+use std::collections::BTreeSet;
+
+use faultline_wire::{
+    AgentMessage,
+    message::{Ack, ProbeAck, RenewAck},
+};
+
+use super::{Action, Agent, Converged, Observed, Purpose};
+use crate::{clock::Now, telemetry::Event};
+
+impl Agent {
+    /// A set was tried: notes what is attached, what is not and why, and what the detached ones came to.
+    pub(super) fn converged(&mut self, converged: Converged, now: Now, actions: &mut Vec<Action>) {
+        let Converged { before, outcomes, after: Observed { counters, spent } } = converged;
+        self.charge(&spent);
+        let attached: BTreeSet<_> =
+            outcomes.iter().filter(|(_, result)| result.is_ok()).map(|(id, _)| id.clone()).collect();
+        for id in self.attached.keys().cloned().collect::<Vec<_>>() {
+            if !attached.contains(&id) {
+                let last = self.attached.remove(&id).unwrap_or_default();
+                self.fold(&id, before.get(&id).copied().unwrap_or(last));
+                let injections = self.ledger.probes.get(&id).map_or(0, |known| known.tally.injections);
+                actions.push(Action::Note(Event::Detached { id, injections }));
+            }
+        }
+        let tried: BTreeSet<_> = outcomes.keys().cloned().collect();
+        for (id, result) in outcomes {
+            match result {
+                Ok(()) => self.is_attached(id, now, actions),
+                Err(error) => self.has_failed(id, error, actions),
+            }
+        }
+        for (id, tally) in counters {
+            if let Some(known) = self.attached.get_mut(&id) {
+                *known = tally;
+            }
+        }
+        actions.push(Action::Store);
+        if self.wants_more(&tried, now) {
+            self.converge(now, actions);
+        } else {
+            self.tell(now, actions);
+        }
+    }
+
+    fn is_attached(&mut self, id: String, now: Now, actions: &mut Vec<Action>) {
+        self.failures.remove(&id);
+        if !self.attached.contains_key(&id) {
+            actions.push(Action::Note(Event::Attached { id: id.clone() }));
+        }
+        let duration = self.ledger.held_probe(&id).and_then(|probe| probe.duration);
+        if let Some(known) = self.ledger.probes.get_mut(&id)
+            && known.attached_at.is_none()
+        {
+            known.attached_at = Some(now.wall);
+            known.ends =
+                known.ends.or(duration.and_then(|duration| now.wall.checked_add(duration.as_std()).ok()));
+        }
+        self.attached.entry(id).or_default();
+    }
+
+    fn has_failed(&mut self, id: String, error: String, actions: &mut Vec<Action>) {
+        // Nothing of it is attached, so it cannot have spent anything, unless it once was.
+        if let Some(known) = self.ledger.probes.get_mut(&id)
+            && known.attached_at.is_none()
+        {
+            known.mark = None;
+            let name = known.budget();
+            let others = self.ledger.probes.values();
+            let spendable =
+                others.filter(|other| other.budget() == name).any(|other| other.attached_at.is_some());
+            if let Some(budget) = self.ledger.budgets.get_mut(&name) {
+                budget.granted = spendable;
+            }
+        }
+        if self.failures.get(&id) != Some(&error) {
+            actions.push(Action::Note(Event::Failed { id: id.clone(), error: error.clone() }));
+        }
+        self.failures.insert(id, error);
+    }
+
+    /// Acknowledges what was accepted, or reports what changed by itself.
+    fn tell(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if std::mem::take(&mut self.ack_due) {
+            let probes = self.ledger.held_probes().iter().map(|probe| ProbeAck {
+                id: probe.id.clone(),
+                state: self.state_of(&probe.id, now),
+                attached_at: self.ledger.probes.get(&probe.id).and_then(|known| known.attached_at),
+            });
+            let ack = Ack { generation: self.ledger.accepted(), probes: probes.collect() };
+            self.send(AgentMessage::Ack(ack), now, actions);
+        } else {
+            self.report_if_news(now, actions);
+        }
+    }
+
+    /// Takes in what was asked for, and answers.
+    pub(super) fn observed(
+        &mut self,
+        observed: Observed,
+        purpose: Purpose,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        let Observed { counters, spent } = observed;
+        self.charge(&spent);
+        for (id, tally) in counters {
+            if let Some(known) = self.attached.get_mut(&id) {
+                *known = tally;
+            }
+        }
+        match purpose {
+            Purpose::Look => {}
+            Purpose::Report => {
+                actions.push(Action::Store);
+                self.report_now(now, actions);
+            }
+            Purpose::Answer { seq } => {
+                actions.push(Action::Store);
+                if !self.report_if_news(now, actions) {
+                    let generation = self.ledger.accepted();
+                    self.send(AgentMessage::RenewAck(RenewAck { generation, seq }), now, actions);
+                }
+            }
+        }
+    }
+}

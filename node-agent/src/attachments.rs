@@ -1,0 +1,132 @@
+//! Between what the agent wants and what the kernel takes: names to ids, containers to cgroups, instants as they are.
+
+use std::collections::BTreeMap;
+
+use faultline_api::{Fault, Frame};
+use faultline_core::inventory::{Injectability, KernelReport};
+
+use crate::{
+    agent::{Converged, Observed, Wanted},
+    cgroups::Cgroups,
+    kernel::{BootNanos, BudgetKey, FaultKind, Kernel, Mechanism, Preflight, ProbeId, ProbeSpec},
+    ledger::{BudgetName, Tally, probe_id},
+};
+
+/// The kernel, and the hierarchy in which its targets are.
+pub(crate) struct Attachments {
+    kernel: Box<dyn Kernel>,
+    cgroups: Cgroups,
+    /// Names of the probes that were last wanted.
+    names: BTreeMap<ProbeId, String>,
+}
+
+impl Attachments {
+    /// Nothing is attached yet.
+    #[must_use]
+    pub(crate) fn new(kernel: Box<dyn Kernel>, cgroups: Cgroups) -> Self {
+        Self { kernel, cgroups, names: BTreeMap::new() }
+    }
+
+    /// What the kernel can do, as it is reported.
+    #[must_use]
+    pub(crate) fn report(&self) -> KernelReport {
+        kernel_report(&self.kernel.preflight())
+    }
+
+    /// Lets probes inject until then.
+    pub(crate) fn set_lease(&self, until: BootNanos) {
+        self.kernel.set_lease(until);
+    }
+
+    /// Drops a budget's count.
+    pub(crate) fn forget(&mut self, budget: BudgetKey) {
+        self.kernel.forget_budget(budget);
+    }
+
+    /// Attaches exactly what is wanted. A container without a cgroup fails by itself.
+    pub(crate) fn converge<'a>(
+        &mut self,
+        wanted: &[Wanted],
+        budgets: impl Iterator<Item = &'a BudgetName>,
+    ) -> Converged {
+        let before = self.counters();
+        let targets: Vec<_> = wanted.iter().map(|wanted| &wanted.probe.target).collect();
+        let mut outcomes = BTreeMap::new();
+        let mut specs = Vec::new();
+        for (wanted, directory) in wanted.iter().zip(self.cgroups.resolve(&targets)) {
+            match directory {
+                Ok(directory) => specs.push(spec(wanted, directory)),
+                Err(error) => drop(outcomes.insert(wanted.probe.id.clone(), Err(causes(&error)))),
+            }
+        }
+        self.names =
+            wanted.iter().map(|wanted| (probe_id(&wanted.probe.id), wanted.probe.id.clone())).collect();
+        for outcome in self.kernel.converge(&specs) {
+            if let Some(name) = self.names.get(&outcome.id) {
+                outcomes.insert(name.clone(), outcome.result.map(drop).map_err(|error| causes(&error)));
+            }
+        }
+        Converged { before, outcomes, after: self.observe(budgets) }
+    }
+
+    /// What the kernel counted. Budgets are read last, so that they are never behind.
+    pub(crate) fn observe<'a>(&self, budgets: impl Iterator<Item = &'a BudgetName>) -> Observed {
+        let counters = self.counters();
+        let spent = budgets.map(|name| (name.clone(), self.kernel.spent(name.key()))).collect();
+        Observed { counters, spent }
+    }
+
+    fn counters(&self) -> BTreeMap<String, Tally> {
+        let counters = self.kernel.counters().into_iter();
+        counters.filter_map(|(id, counters)| Some((self.names.get(&id)?.clone(), counters.into()))).collect()
+    }
+}
+
+fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {
+    let Wanted { probe, times, ends, budget } = wanted;
+    ProbeSpec {
+        id: probe_id(&probe.id),
+        fault: match probe.fault {
+            Fault::Slab => FaultKind::Slab,
+            Fault::Page => FaultKind::Page,
+            Fault::Bio => FaultKind::Bio,
+        },
+        frames: probe.call_chain.iter().map(|Frame { function }| function.clone()).collect(),
+        probability: probe.probability.get(),
+        times: *times,
+        ends: *ends,
+        budget: *budget,
+        scope: vec![directory],
+    }
+}
+
+/// A preflight, as it is reported.
+#[must_use]
+pub(crate) fn kernel_report(preflight: &Preflight) -> KernelReport {
+    let Preflight { release, arch, lockdown: _, cgroup2: _, faults } = preflight;
+    let faults = faults.iter().map(|verdict| {
+        let fault = match verdict.kind {
+            FaultKind::Slab => Fault::Slab,
+            FaultKind::Page => Fault::Page,
+            FaultKind::Bio => Fault::Bio,
+        };
+        let injectable = match &verdict.mechanism {
+            Ok(Mechanism::ModifyReturn) => Injectability::Yes { mechanism: "fmod_ret".into() },
+            Err(reason) => Injectability::No { reason: causes(reason) },
+        };
+        (fault, injectable)
+    });
+    KernelReport { release: release.clone(), machine: arch.clone(), faults: faults.collect() }
+}
+
+/// An error with its causes, in one line.
+#[must_use]
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,100 @@
+//! What a probe counted.
+
+use faultline_core::report;
+use serde::{Deserialize, Serialize};
+
+use crate::kernel;
+
+/// Counts of one probe, summed over CPUs, taken after the scope test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    /// Entries to the target function.
+    pub hits: u64,
+    /// Of those, with the whole call chain on the stack.
+    pub matches: u64,
+    /// Matches that sampling let pass.
+    pub sampled_out: u64,
+    /// Matches after the budget was used up.
+    pub exhausted: u64,
+    /// Hits after the lease or the end.
+    pub expired: u64,
+    /// Hits that may never fail.
+    pub guarded: u64,
+    /// Matches that the stack did not confirm.
+    pub missed_returns: u64,
+    /// Hits that another probe had already answered.
+    pub shadowed: u64,
+    /// Matches dropped because too many CPUs drew tickets at once.
+    pub contended: u64,
+    /// Injections.
+    pub injections: u64,
+}
+
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            hits: self.hits.saturating_add(other.hits),
+            matches: self.matches.saturating_add(other.matches),
+            sampled_out: self.sampled_out.saturating_add(other.sampled_out),
+            exhausted: self.exhausted.saturating_add(other.exhausted),
+            expired: self.expired.saturating_add(other.expired),
+            guarded: self.guarded.saturating_add(other.guarded),
+            missed_returns: self.missed_returns.saturating_add(other.missed_returns),
+            shadowed: self.shadowed.saturating_add(other.shadowed),
+            contended: self.contended.saturating_add(other.contended),
+            injections: self.injections.saturating_add(other.injections),
+        }
+    }
+}
+
+impl From<kernel::Counters> for Tally {
+    fn from(counters: kernel::Counters) -> Self {
+        let kernel::Counters {
+            hits,
+            matches,
+            sampled_out,
+            exhausted,
+            expired,
+            missed_returns,
+            shadowed,
+            contended,
+            guarded,
+            injections,
+        } = counters;
+        let guarded = guarded.total();
+        Self {
+            hits,
+            matches,
+            sampled_out,
+            exhausted,
+            expired,
+            guarded,
+            missed_returns,
+            shadowed,
+            contended,
+            injections,
+        }
+    }
+}
+
+impl From<Tally> for report::Counters {
+    fn from(tally: Tally) -> Self {
+        // What is shadowed or contended has no place in a report; both are metrics.
+        let Tally {
+            hits,
+            matches,
+            sampled_out,
+            exhausted,
+            expired,
+            guarded,
+            missed_returns,
+            shadowed: _,
+            contended: _,
+            injections,
+        } = tally;
+        Self { hits, matches, sampled_out, exhausted, expired, guarded, missed_returns, injections }
+    }
+}

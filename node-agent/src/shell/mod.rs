@@ -1,0 +1,260 @@
+//! The thin shell around the state machine: it does what it is told, and decides nothing.
+
+mod link;
+mod perform;
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use faultline_wire::client::{Backoff, ConnectError, ConnectTo};
+use thiserror::Error;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    agent::{Agent, Identity, Input},
+    attachments::{Attachments, causes},
+    cgroups::{Cgroups, NoCgroups, find_root},
+    clock::{Clock, SystemClock},
+    config::AgentConfig,
+    inert::InertKernel,
+    kernel::{BootNanos, Engine, EngineConfig, Kernel, preflight},
+    ledger::{DurableLedger, LedgerError, LedgerStore},
+    telemetry::{Endpoint, EndpointError, Event, Health, Metrics},
+};
+
+use link::Link;
+use perform::Performer;
+
+/// Waits before dialling again: from at most this …
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// … to at most this. A lease is longer, so that a restarted reconciler finds its agents before theirs end.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// The loop looks at the clock at least this often: timers stand still while the machine sleeps.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// How long the last report may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why an agent does not run.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// The address and the certificates do not go together.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// There is nothing to attach to.
+    #[error(transparent)]
+    NoCgroups(#[from] NoCgroups),
+    /// The hierarchy cannot be opened.
+    #[error("cannot open the cgroup hierarchy")]
+    Cgroups(#[source] io::Error),
+    /// The ledger cannot be opened or kept. Whatever was attached is detached.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The boot id cannot be read.
+    #[error("cannot read /proc/sys/kernel/random/boot_id")]
+    BootId(#[source] io::Error),
+    /// The thread that talks to the kernel is gone. Whatever was attached is detached.
+    #[error("the kernel side of the agent ended unexpectedly")]
+    KernelSide,
+}
+
+/// What an agent works with: everything that is the machine's and not the agent's.
+pub struct Parts {
+    /// The kernel.
+    pub kernel: Box<dyn Kernel>,
+    /// The hierarchy of its targets.
+    pub cgroups: Cgroups,
+    /// Where it remembers.
+    pub store: Box<dyn LedgerStore>,
+    /// What it remembers.
+    pub ledger: crate::ledger::Ledger,
+    /// Where instants come from.
+    pub clock: Arc<dyn Clock>,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+}
+
+impl Parts {
+    /// This machine's. Where the engine does not open, a kernel that says why: the node is reported as it is.
+    ///
+    /// # Errors
+    /// Something that every agent needs is not there.
+    pub fn of_this_machine(config: &AgentConfig) -> Result<Self, AgentError> {
+        let (root, own) = find_root(config.cgroup_root.as_deref())?;
+        let cgroups = Cgroups::open(&root, own).map_err(AgentError::Cgroups)?;
+        let (store, ledger) = DurableLedger::open(&config.state_dir)?;
+        let boot_id =
+            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(AgentError::BootId)?;
+        Ok(Self {
+            kernel: open_kernel(config),
+            cgroups,
+            store: Box::new(store),
+            ledger,
+            clock: Arc::new(SystemClock),
+            boot_id: boot_id.trim().to_owned(),
+        })
+    }
+}
+
+/// How the engine is opened.
+#[must_use]
+pub(crate) fn engine_config(config: &AgentConfig) -> EngineConfig {
+    EngineConfig { pins: config.bpffs.join("faultline"), ..EngineConfig::default() }
+}
+
+fn open_kernel(config: &AgentConfig) -> Box<dyn Kernel> {
+    let engine = engine_config(config);
+    match Engine::open(&engine) {
+        Ok(engine) => Box::new(engine),
+        Err(error) => {
+            tracing::error!(
+                error = causes(&error),
+                "this kernel cannot be injected: nothing will be attached"
+            );
+            Box::new(InertKernel::new(preflight(&engine)))
+        }
+    }
+}
+
+/// Runs the agent of this machine until `stop` completes; then everything is detached and reported.
+///
+/// # Errors
+/// It cannot start, or cannot go on. Whatever was attached is detached.
+pub async fn run(config: AgentConfig, stop: impl Future<Output = ()> + Send) -> Result<(), AgentError> {
+    let parts = Parts::of_this_machine(&config)?;
+    run_with(config, parts, stop).await
+}
+
+/// Runs an agent on other parts than this machine's.
+///
+/// # Errors
+/// It cannot start, or cannot go on.
+pub async fn run_with(
+    config: AgentConfig,
+    parts: Parts,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), AgentError> {
+    let to = ConnectTo::new(config.connect.clone(), config.tls.clone())?;
+    let metrics = Arc::new(Metrics::new(&config.node));
+    let health = Arc::new(Health::default());
+    let (look, looks) = mpsc::channel(4);
+    let endpoint = match config.metrics_listen {
+        Some(address) => Some(Endpoint::bind(address).await?),
+        None => None,
+    };
+    let (ended, serve_until) = oneshot::channel::<()>();
+    let serving = endpoint.map(|endpoint| {
+        tracing::info!(address = %endpoint.address(), "serving metrics");
+        let until = async { drop(serve_until.await) };
+        tokio::spawn(endpoint.serve(Arc::clone(&metrics), Arc::clone(&health), look, until))
+    });
+    let result = Shell::start(&config.node, to, parts, metrics, health, looks).run(stop).await;
+    drop(ended);
+    if let Some(serving) = serving {
+        // A scrape that hangs does not keep the process.
+        let _ = timeout(FAREWELL, serving).await;
+    }
+    result
+}
+
+struct Shell {
+    agent: Agent,
+    performer: Performer,
+    link: Link,
+    clock: Arc<dyn Clock>,
+    health: Arc<Health>,
+    looks: mpsc::Receiver<oneshot::Sender<()>>,
+    settled: Vec<Event>,
+}
+
+impl Shell {
+    fn start(
+        node: &str,
+        to: ConnectTo,
+        parts: Parts,
+        metrics: Arc<Metrics>,
+        health: Arc<Health>,
+        looks: mpsc::Receiver<oneshot::Sender<()>>,
+    ) -> Self {
+        let Parts { kernel, cgroups, store, ledger, clock, boot_id } = parts;
+        let attachments = Attachments::new(kernel, cgroups);
+        let identity = Identity { node: node.into(), boot_id, kernel: attachments.report() };
+        let spent = attachments.observe(ledger.budgets.keys()).spent;
+        let (agent, settled) = Agent::new(identity, ledger, &spent);
+        metrics.accept(agent.ledger().accepted());
+        metrics.show(agent.series(clock.now()));
+        // Any seed will do; agents that start at once on different nodes are to differ.
+        let seed = crate::ledger::probe_id(node).0 ^ clock.now().boot.0;
+        let link = Link::new(to, Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed));
+        let performer = Performer::new(attachments, store, metrics);
+        Self { agent, performer, link, clock, health, looks, settled: settled.events().collect() }
+    }
+
+    async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), AgentError> {
+        let mut stop = std::pin::pin!(stop);
+        for event in std::mem::take(&mut self.settled) {
+            self.performer.note(&event);
+        }
+        self.performer.keep(&self.agent)?;
+        loop {
+            let pause = self.until_tick();
+            let Self { agent, link, looks, clock, .. } = &mut self;
+            let step = tokio::select! {
+                biased;
+                () = &mut stop => Step::Stop,
+                Some(looked) = looks.recv() => Step::Look(looked),
+                () = sleep(pause) => Step::Tick,
+                happened = link.next(|| agent.report(clock.now()), &**clock) => Step::Link(happened),
+            };
+            match step {
+                Step::Stop => return self.farewell().await,
+                Step::Tick => self.feed(Input::Tick).await?,
+                Step::Look(looked) => {
+                    self.feed(Input::Look).await?;
+                    // Whoever asked may be gone.
+                    let _ = looked.send(());
+                }
+                Step::Link(happened) => {
+                    for event in happened.events {
+                        self.performer.note(&event);
+                    }
+                    if let Some(input) = happened.input {
+                        self.feed(input).await?;
+                    }
+                    self.health.set_ready(self.link.is_open());
+                }
+            }
+        }
+    }
+
+    /// Feeds the machine and does what it says, until it says no more.
+    async fn feed(&mut self, input: Input) -> Result<(), AgentError> {
+        self.performer.feed(&mut self.agent, &mut self.link, input, &*self.clock).await
+    }
+
+    /// At once where it is due, and never later than the boot clock may have moved unnoticed.
+    fn until_tick(&self) -> Duration {
+        let BootNanos(now) = self.clock.now().boot;
+        let BootNanos(at) = self.agent.wake_at();
+        Duration::from_nanos(at.saturating_sub(now)).min(LONGEST_SLEEP)
+    }
+
+    /// Detaches everything and says so.
+    async fn farewell(mut self) -> Result<(), AgentError> {
+        tracing::info!("stopping: everything is detached");
+        self.feed(Input::Stop).await?;
+        self.link.close(FAREWELL).await;
+        Ok(())
+    }
+}
+
+enum Step {
+    Stop,
+    Tick,
+    Look(oneshot::Sender<()>),
+    Link(link::Happened),
+}

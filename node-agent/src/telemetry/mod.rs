@@ -1,0 +1,13 @@
+//! What the agent tells of itself: logs, metrics and the endpoints that serve them.
+//!
+//! An [`Event`] is logged and counted in one place, so that the log and the metrics cannot disagree.
+
+mod events;
+mod http;
+mod logging;
+mod metrics;
+
+pub use events::Event;
+pub use http::{Endpoint, EndpointError, Health};
+pub use logging::{LogFormat, init_logging};
+pub use metrics::{Metrics, Series};
