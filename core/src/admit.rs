@@ -95,6 +95,11 @@ impl Court<'_> {
         let namespaces = selection.targets.iter().map(|target| target.target.namespace.as_str()).collect();
         let subject =
             Subject { namespaces, fault: declared.experiment.fault, source: &declared.place.source };
+        let applies = |asked: &&Asked<'_>| asked.speaks_at(Moment::Admit) && is_asked(asked.bound, &subject);
+        let asked: Vec<&Asked<'_>> = self.guardrails.iter().filter(applies).collect();
+        if asked.is_empty() {
+            return Outcome::Admit(Tightening::default());
+        }
         let values = Effective::of(
             &declared.experiment,
             &candidate.run.tightened,
@@ -106,7 +111,7 @@ impl Court<'_> {
         let mut evaluate = |module: &crate::parse::Module, settings: &_, review: &_| {
             self.evaluator.evaluate(&module.bytes, settings, review)
         };
-        let asked = self.guardrails.iter().filter(|asked| is_asked(asked.bound, &subject));
+        let asked = asked.into_iter();
         let verdicts: Vec<_> =
             asked.filter_map(|asked| asked.ask(Moment::Admit, &review, &values, &mut evaluate)).collect();
         let outcome = Outcome::of(&verdicts);

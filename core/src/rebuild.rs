@@ -4,7 +4,7 @@ mod recover;
 
 use std::collections::BTreeMap;
 
-use faultline_api::{Reason, RunState, Tightening};
+use faultline_api::{ExperimentId, Reason, RunState, Tightening};
 use jiff::Timestamp;
 
 use self::recover::{Seen, recovered};
@@ -12,8 +12,9 @@ use crate::{
     defaults::Defaults,
     effective::Effective,
     ledger::{Activation, Generation, Ledger, Run, RunKey},
-    parse::Parsed,
+    parse::{Freshness, Parsed, SourceState},
     report::NodeReport,
+    tree::Role,
 };
 
 /// Returns `ledger` unchanged unless an agent remembers what this ledger never told it: then the ledger was lost, or
@@ -40,22 +41,27 @@ pub fn rebuild(
             take_over(&mut next, key, seen, parsed, defaults, now);
         }
     }
-    if is_loss(ledger, &news) {
+    if is_loss(ledger, parsed, &news) {
         hold_unconfirmed(&mut next, &known, parsed, defaults, now);
     }
-    let highest = news.iter().map(|report| report.accepted.epoch).max().unwrap_or_default();
+    let others = news.iter().filter(|report| was_told_by_another(ledger, report));
+    let highest = others.map(|report| report.accepted.epoch).max().unwrap_or_default();
     if highest >= next.epoch {
         next.epoch = highest.saturating_add(1);
     }
     next
 }
 
-/// Whether the agent accepted something that this ledger did not give it. Counter 0 is a set without content, given by
-/// whoever was there before the first probe: only an epoch beyond ours makes it news.
+/// Whether the agent accepted something that this ledger did not give it, or remembers a run that it does not know.
 fn is_news(ledger: &Ledger, report: &NodeReport) -> bool {
+    was_told_by_another(ledger, report) || report.probes.iter().any(|probe| is_unknown(ledger, &probe.run))
+}
+
+/// Counter 0 is a set without content, given by whoever was there before the first probe: only an epoch beyond ours tells
+/// of another reconciler.
+fn was_told_by_another(ledger: &Ledger, report: &NodeReport) -> bool {
     let Generation { epoch, counter } = report.accepted;
-    let told = ledger.nodes.get(&report.node);
-    match told {
+    match ledger.nodes.get(&report.node) {
         _ if counter == 0 => epoch > ledger.epoch,
         Some(told) if told.heard => report.accepted > told.generation,
         Some(told) => report.accepted != told.generation,
@@ -63,11 +69,22 @@ fn is_news(ledger: &Ledger, report: &NodeReport) -> bool {
     }
 }
 
-/// Whether so much is unknown that nothing new may begin: no agent was ever heard of, or one is ahead of this ledger. An
-/// agent that merely brings its own past to a fleet that is known is no reason to hold anything.
-fn is_loss(ledger: &Ledger, news: &[&NodeReport]) -> bool {
+/// Whether neither this run nor a later one of its experiment is known.
+fn is_unknown(ledger: &Ledger, key: &RunKey) -> bool {
+    key.activation >= ledger.next_run(&key.experiment).activation
+}
+
+/// Whether so much is unknown that nothing new may begin: no agent was ever heard of, one is ahead of this ledger, or one
+/// knows a run of a declared experiment that the ledger does not. An agent that merely brings its own past to a fleet that
+/// is known is no reason to hold anything.
+fn is_loss(ledger: &Ledger, parsed: &Parsed, news: &[&NodeReport]) -> bool {
+    let ours = |key: &RunKey| is_unknown(ledger, key) && parsed.experiments.contains_key(&key.experiment);
     !ledger.nodes.values().any(|told| told.heard)
-        || news.iter().any(|report| report.accepted.epoch >= ledger.epoch)
+        || news.iter().any(|report| {
+            report.accepted.epoch > ledger.epoch
+                || (report.accepted.epoch == ledger.epoch && was_told_by_another(ledger, report))
+                || report.probes.iter().any(|probe| ours(&probe.run))
+        })
 }
 
 /// What all agents say of each run.
@@ -101,11 +118,21 @@ fn take_over(
         Some(declared) => {
             ledger.runs.insert(key.clone(), recovered(declared, seen, defaults, now));
         }
+        // A document that cannot be read yet may still be the run's: then it stays news.
+        None if may_be_declared(parsed, &key.experiment) => {}
         None => {
             let last = ledger.activations.entry(key.experiment.to_string()).or_insert(Activation(0));
             *last = key.activation.max(*last);
         }
     }
+}
+
+/// Whether it cannot be said that no tree declares `id`.
+fn may_be_declared(parsed: &Parsed, id: &ExperimentId) -> bool {
+    let unread =
+        |source: &SourceState| source.role == Role::Experiments && source.freshness == Freshness::Missing;
+    parsed.sources.values().any(unread)
+        || parsed.broken.iter().any(|broken| broken.experiment.as_ref().is_none_or(|own| own == id))
 }
 
 /// Experiments that would end by themselves, and of which nobody knows whether they did.

@@ -27,6 +27,11 @@ pub(crate) fn prepare<'a>(guardrails: &'a [BoundGuardrail], evaluator: &dyn Eval
 }
 
 impl Asked<'_> {
+    /// Whether it has anything to say at `moment`.
+    pub(crate) fn speaks_at(&self, moment: Moment) -> bool {
+        self.moments.as_ref().map_or(moment == Moment::Judge, |moments| moments.contains(&moment))
+    }
+
     /// The verdict at `moment`; `None` where the module does not want to be asked then. One that cannot be asked at all
     /// says so at the first moment.
     pub(crate) fn ask(

@@ -5,6 +5,7 @@ use faultline_api::{Reason, RunState};
 use crate::{
     ledger::Ledger,
     testing::{Agents, Document, World, at, pods},
+    tree::{Fetched, Role},
 };
 
 fn forgetful(documents: &[Document]) -> World {
@@ -103,6 +104,37 @@ fn activations_that_only_agents_remember_are_not_used_again() {
     assert_eq!(world.agents.attached().count(), 0);
     world.write("x.yaml", file).settle();
     assert_eq!(world.activations("x"), [2]);
+}
+
+#[test]
+fn a_source_that_is_read_later_than_the_agents_report_starts_nothing_anew() {
+    let finite = |name: &str| Document { duration: Some("9s".to_owned()), ..Document::named(name) };
+    let mut world = forgetful(&[finite("x"), finite("y").mode("fixed-percent", Some(0))]);
+    world.wait(9).settle();
+    forget(&mut world);
+    let name = "team".to_owned();
+    let error = "not mounted yet".to_owned();
+    world.fetched = Some(vec![Fetched::Missing { name, role: Role::Experiments, error }]);
+    world.settle();
+    world.fetched = None;
+    world.settle();
+    assert!(world.run("x").state == RunState::Completed || world.run("x").reason == Reason::Unconfirmed);
+    assert_eq!((world.run("y").state, world.run("y").reason), (RunState::Held, Reason::Unconfirmed));
+    assert_eq!(world.agents.attached().count(), 0);
+}
+
+#[test]
+fn a_document_that_is_broken_when_the_ledger_is_lost_is_not_started_anew_once_it_is_fixed() {
+    let mut world = forgetful(&[Document { times: Some(3), ..Document::named("x") }]);
+    let good = world.files["x.yaml"].clone();
+    world.agents.all.values_mut().for_each(|agent| agent.inject(3));
+    forget(&mut world);
+    world.write("x.yaml", "{ [").settle();
+    assert_eq!(world.agents.attached().count(), 0);
+    world.write("x.yaml", good).settle();
+    assert_eq!(world.activations("x"), [1]);
+    world.agents.all.values_mut().for_each(|agent| agent.inject(3));
+    assert_eq!(world.agents.spent().into_values().sum::<u64>(), 3);
 }
 
 #[test]
