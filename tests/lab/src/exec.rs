@@ -188,13 +188,9 @@ impl Process {
     /// As [`Process::wait`].
     pub fn output(mut self, limit: Option<Duration>) -> Result<Output, VmError> {
         drop(self.stdin.take());
-        let (stdout, stderr) = (collect(self.stdout.take()), collect(self.stderr.take()));
-        let exit = self.wait(limit)?;
-        Ok(Output {
-            exit,
-            stdout: stdout.join().unwrap_or_default(),
-            stderr: stderr.join().unwrap_or_default(),
-        })
+        let takers = [collect(self.stdout.take()), collect(self.stderr.take())];
+        let (exit, [stdout, stderr]) = self.wait_with(takers, limit)?;
+        Ok(Output { exit, stdout: stdout.unwrap_or_default(), stderr: stderr.unwrap_or_default() })
     }
 
     fn send(&self, message: Message) -> Result<(), VmError> {

@@ -104,11 +104,7 @@ impl Show<'_> {
             self.ground.start(&victim, prefix, lines.clone())?;
         }
         for _ in 0..PATIENCE_S {
-            if self
-                .ground
-                .sh(&format!("{programs}/faultline get nodes --admin 127.0.0.1:9464"))
-                .is_ok()
-            {
+            if self.ground.sh(&format!("{programs}/faultline get nodes --admin 127.0.0.1:9464")).is_ok() {
                 return Ok(());
             }
             thread::sleep(Duration::from_secs(1));
