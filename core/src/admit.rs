@@ -29,8 +29,8 @@ pub struct Admitted<'a> {
     pub observed_at: Option<Timestamp>,
 }
 
-/// Asks about the running first, by start, then the others, by instant and name. Each admission is active for the
-/// next question, so that no newcomer evicts a runner.
+/// Asks about the running first, by start, then the others, by instant and name. Each admission is active for
+/// the next question, so that no newcomer evicts a runner.
 #[must_use]
 pub fn admit<'a>(
     selected: Selected<'a>,

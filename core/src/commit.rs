@@ -12,8 +12,8 @@ use crate::{
 /// How many runs of an experiment that are over are kept behind its newest: enough to see what an edit changed.
 const HISTORY: usize = 4;
 
-/// The ledger once `plan` is in force. It is stored before any node is told: then an agent never knows a generation
-/// that the ledger does not. A node's counter rises only when its content changes.
+/// The ledger once `plan` is in force. It is stored before any node is told: then an agent never knows a
+/// generation that the ledger does not. A node's counter rises only when its content changes.
 #[must_use]
 pub fn commit(ledger: &Ledger, plan: &Plan) -> Ledger {
     let mut next = ledger.clone();
@@ -58,7 +58,8 @@ pub fn desired_sets(committed: &Ledger, plan: &Plan) -> BTreeMap<String, Desired
     plan.nodes.keys().map(|node| (node.clone(), desired_set(committed, plan, node))).collect()
 }
 
-/// What one node is told: an empty set where the plan has nothing for it, so that an agent with leftovers detaches.
+/// What one node is told: an empty set where the plan has nothing for it, so that an agent with leftovers
+/// detaches.
 #[must_use]
 pub fn desired_set(committed: &Ledger, plan: &Plan, node: &str) -> DesiredSet {
     let fallback = Generation { epoch: committed.epoch, counter: 0 };

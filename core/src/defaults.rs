@@ -16,8 +16,8 @@ pub struct Defaults {
     pub protected_namespaces: BTreeSet<String>,
     /// Whether an empty call chain, which is every hit of the target function, is refused.
     pub refuse_empty_call_chain: bool,
-    /// Whether page faults are refused that have neither `times` nor a probability below 100: they can spin a target
-    /// until its deadline.
+    /// Whether page faults are refused that have neither `times` nor a probability below 100: they can spin a
+    /// target until its deadline.
     pub refuse_unbounded_page_faults: bool,
     /// Free text that guardrails are told, such as `production`.
     pub environment: String,

@@ -43,7 +43,8 @@ pub struct Judgement {
     pub outcome: Outcome,
 }
 
-/// Asks every guardrail that matches about every document. `cache` only saves time: it never changes the result.
+/// Asks every guardrail that matches about every document. `cache` only saves time: it never changes the
+/// result.
 #[must_use]
 pub fn judge<'a>(
     parsed: &'a Parsed,

@@ -69,8 +69,8 @@ pub struct Ledger {
     pub runs: BTreeMap<RunKey, Run>,
     /// What each node was last told.
     pub nodes: BTreeMap<String, Told>,
-    /// The highest activation that an agent or this ledger ever knew, by `namespace/name`, of experiments that have no
-    /// run here.
+    /// The highest activation that an agent or this ledger ever knew, by `namespace/name`, of experiments
+    /// that have no run here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub activations: BTreeMap<String, Activation>,
 }
@@ -151,8 +151,8 @@ pub struct Run {
     pub rerun: Option<String>,
     /// Whether a successful tree was without it: when it appears again, that is a new run.
     pub absent: bool,
-    /// How many slots, from the first on, the mode gave at the start (`all` and `fixed` grow). 0: targets are to be
-    /// selected anew.
+    /// How many slots, from the first on, the mode gave at the start (`all` and `fixed` grow). 0: targets are
+    /// to be selected anew.
     pub open: u32,
     /// Places for targets. Those behind the open ones only remember what was spent in them.
     pub slots: Vec<Slot>,
@@ -222,7 +222,8 @@ pub struct Slot {
     pub vacated: bool,
     /// Injections so far per `node/container`, as that node's agent counts them.
     pub spent: BTreeMap<String, u64>,
-    /// Nodes that were told to attach here and have not yet said, after they were told to detach, what was spent.
+    /// Nodes that were told to attach here and have not yet said, after they were told to detach, what was
+    /// spent.
     pub unconfirmed: BTreeSet<String>,
 }
 

@@ -15,7 +15,8 @@ use crate::{
     report::{NodeReport, ProbeReport, ProbeState},
 };
 
-/// Longest error of an agent that is kept, in characters: it is shown in full nowhere, and there is one per probe.
+/// Longest error of an agent that is kept, in characters: it is shown in full nowhere, and there is one per
+/// probe.
 const LONGEST_ERROR: usize = 400;
 
 /// The ledger as the reports make it, and what is worth telling.
@@ -27,9 +28,9 @@ pub struct Observed {
     pub transitions: Vec<Transition>,
 }
 
-/// Applies reports: the first acknowledged attach starts a run, counts are remembered and failures noted. Replaying
-/// reports changes nothing. `plan` is the one in force, from which `ledger` was committed. What has become over by it
-/// is for `due` to say, in the next pass.
+/// Applies reports: the first acknowledged attach starts a run, counts are remembered and failures noted.
+/// Replaying reports changes nothing. `plan` is the one in force, from which `ledger` was committed. What has
+/// become over by it is for `due` to say, in the next pass.
 #[must_use]
 pub fn observe(ledger: &Ledger, plan: &Plan, reports: &[NodeReport], now: Timestamp) -> Observed {
     let mut next = ledger.clone();
@@ -75,7 +76,8 @@ fn note(ledger: &mut Ledger, report: &NodeReport, probe: &ProbeReport, now: Time
     }
 }
 
-/// The first acknowledged attach starts the run. The agent's clock is believed between the run's creation and now.
+/// The first acknowledged attach starts the run. The agent's clock is believed between the run's creation and
+/// now.
 fn attached(run: &mut Run, probe: &ProbeReport, now: Timestamp) {
     run.failures.remove(&probe.id);
     if run.state.is_over() {
@@ -88,8 +90,8 @@ fn attached(run: &mut Run, probe: &ProbeReport, now: Timestamp) {
     }
 }
 
-/// Slots whose last count on this node is now final: the node knows what it was last told, is not told to attach there,
-/// and is not attached.
+/// Slots whose last count on this node is now final: the node knows what it was last told, is not told to
+/// attach there, and is not attached.
 fn confirm(ledger: &mut Ledger, plan: &Plan, report: &NodeReport) {
     let told = ledger.nodes.get(&report.node).map_or_else(Generation::default, |told| told.generation);
     if report.accepted < told {

@@ -18,8 +18,8 @@ use crate::{
     tree::{Fetched, Tree},
 };
 
-/// Decodes every file of every tree. One broken file stops only itself. Where an experiment is declared twice, the
-/// place that `ledger` knows keeps it.
+/// Decodes every file of every tree. One broken file stops only itself. Where an experiment is declared
+/// twice, the place that `ledger` knows keeps it.
 #[must_use]
 pub fn parse(fetched: &[Fetched], ledger: &Ledger) -> Parsed {
     let mut parsed = Parsed::default();

@@ -23,7 +23,8 @@ use crate::{
     select::{SelectedRun, Selection},
 };
 
-/// Immutable instructions. Executing them leaves no choices: the ledger that follows is [`commit`](crate::commit()).
+/// Immutable instructions. Executing them leaves no choices: the ledger that follows is
+/// [`commit`](crate::commit()).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {

@@ -17,11 +17,11 @@ use crate::{
     tree::Role,
 };
 
-/// Returns `ledger` unchanged unless an agent remembers what this ledger never told it: then the ledger was lost, or
-/// replaced by an older one. Runs that agents know and a tree declares are taken over; bounded experiments that neither
-/// knows are held until a rerun, because they may have run already. A fresh installation, in which no agent ever accepted
-/// a generation, is no loss. Always safe to call; it is called before `judge`, so that nothing begins that an agent has
-/// seen.
+/// Returns `ledger` unchanged unless an agent remembers what this ledger never told it: then the ledger was
+/// lost, or replaced by an older one. Runs that agents know and a tree declares are taken over; bounded
+/// experiments that neither knows are held until a rerun, because they may have run already. A fresh
+/// installation, in which no agent ever accepted a generation, is no loss. Always safe to call; it is called
+/// before `judge`, so that nothing begins that an agent has seen.
 #[must_use]
 pub fn rebuild(
     ledger: &Ledger,
@@ -52,13 +52,14 @@ pub fn rebuild(
     next
 }
 
-/// Whether the agent accepted something that this ledger did not give it, or remembers a run that it does not know.
+/// Whether the agent accepted something that this ledger did not give it, or remembers a run that it does not
+/// know.
 fn is_news(ledger: &Ledger, report: &NodeReport) -> bool {
     was_told_by_another(ledger, report) || report.probes.iter().any(|probe| is_unknown(ledger, &probe.run))
 }
 
-/// Counter 0 is a set without content, given by whoever was there before the first probe: only an epoch beyond ours tells
-/// of another reconciler.
+/// Counter 0 is a set without content, given by whoever was there before the first probe: only an epoch
+/// beyond ours tells of another reconciler.
 fn was_told_by_another(ledger: &Ledger, report: &NodeReport) -> bool {
     let Generation { epoch, counter } = report.accepted;
     match ledger.nodes.get(&report.node) {
@@ -74,9 +75,9 @@ fn is_unknown(ledger: &Ledger, key: &RunKey) -> bool {
     key.activation >= ledger.next_run(&key.experiment).activation
 }
 
-/// Whether so much is unknown that nothing new may begin: no agent was ever heard of, one is ahead of this ledger, or one
-/// knows a run of a declared experiment that the ledger does not. An agent that merely brings its own past to a fleet that
-/// is known is no reason to hold anything.
+/// Whether so much is unknown that nothing new may begin: no agent was ever heard of, one is ahead of this
+/// ledger, or one knows a run of a declared experiment that the ledger does not. An agent that merely brings
+/// its own past to a fleet that is known is no reason to hold anything.
 fn is_loss(ledger: &Ledger, parsed: &Parsed, news: &[&NodeReport]) -> bool {
     let ours = |key: &RunKey| is_unknown(ledger, key) && parsed.experiments.contains_key(&key.experiment);
     !ledger.nodes.values().any(|told| told.heard)

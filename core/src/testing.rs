@@ -1,7 +1,8 @@
 //! Worlds for tests: documents, pods, guardrails and agents that exist only as data.
 //!
-//! What these agents cannot do, kernels can: nothing is ever injected, only counted. What they know of the protocol is
-//! what the wire's tests prove of real agents: older generations are refused, budgets outlive probes.
+//! What these agents cannot do, kernels can: nothing is ever injected, only counted. What they know of the
+//! protocol is what the wire's tests prove of real agents: older generations are refused, budgets outlive
+//! probes.
 
 mod agents;
 mod documents;

@@ -59,7 +59,8 @@ impl Lifetime {
         self.origin
     }
 
-    /// The instant at which a run that started at `started` is over; the last instant there is where that is beyond it.
+    /// The instant at which a run that started at `started` is over; the last instant there is where that is
+    /// beyond it.
     #[must_use]
     pub fn end(&self, started: Timestamp) -> Option<Timestamp> {
         let length = SignedDuration::try_from(self.duration?.as_std()).unwrap_or(SignedDuration::MAX);

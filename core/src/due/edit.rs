@@ -23,8 +23,8 @@ pub(super) fn selects_anew(old: &Experiment, new: &Experiment) -> bool {
         || old.call_chain != new.call_chain
 }
 
-/// Whether `faultline.dev/rerun` has a value that the run was not started with. Taking the annotation away asks for
-/// nothing.
+/// Whether `faultline.dev/rerun` has a value that the run was not started with. Taking the annotation away
+/// asks for nothing.
 pub(super) fn asks_for_rerun(run: &Run, new: &Experiment) -> bool {
     new.annotations.rerun.is_some() && new.annotations.rerun != run.rerun
 }

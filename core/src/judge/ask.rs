@@ -32,8 +32,8 @@ impl Asked<'_> {
         self.moments.as_ref().map_or(moment == Moment::Judge, |moments| moments.contains(&moment))
     }
 
-    /// The verdict at `moment`; `None` where the module does not want to be asked then. One that cannot be asked at all
-    /// says so at the first moment.
+    /// The verdict at `moment`; `None` where the module does not want to be asked then. One that cannot be
+    /// asked at all says so at the first moment.
     pub(crate) fn ask(
         &self,
         moment: Moment,

@@ -10,8 +10,8 @@ use crate::{
     review::{Evaluation, Evaluator, Review, Undecided},
 };
 
-/// Evaluations by the digest of module, settings and review. It never changes a result, it only saves the time of
-/// asking again. Bounded: what one pass did not use is forgotten at its end.
+/// Evaluations by the digest of module, settings and review. It never changes a result, it only saves the
+/// time of asking again. Bounded: what one pass did not use is forgotten at its end.
 #[derive(Debug, Default)]
 pub struct VerdictCache {
     known: BTreeMap<[u8; 32], Evaluation>,

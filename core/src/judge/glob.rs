@@ -56,7 +56,7 @@ mod tests {
         fn a_text_matches_itself_and_anything_around_it(text in "[a-z-]{0,12}", around in "[a-z]{0,5}") {
             prop_assert!(glob(&text, &text));
             let surrounded = format!("{around}{text}{around}");
-            let pattern = format!("*{}*", text);
+            let pattern = format!("*{text}*");
             prop_assert!(glob(&pattern, &surrounded));
         }
     }

@@ -79,8 +79,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The meet of all verdicts that act. A denial outweighs an undecided verdict, because it will not go away by
-    /// itself; the order of the verdicts does not matter.
+    /// The meet of all verdicts that act. A denial outweighs an undecided verdict, because it will not go
+    /// away by itself; the order of the verdicts does not matter.
     #[must_use]
     pub fn of(verdicts: &[Verdict]) -> Self {
         let (mut denials, mut doubts, mut limit) = (Vec::new(), Vec::new(), Tightening::default());

@@ -135,7 +135,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether what cannot be read may be something that keeps experiments from running. A halt is, wherever it stands.
+/// Whether what cannot be read may be something that keeps experiments from running. A halt is, wherever it
+/// stands.
 fn may_restrict(broken: &BrokenContent, role: Role) -> bool {
     match broken {
         BrokenContent::Experiment { .. } => false,

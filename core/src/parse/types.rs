@@ -14,7 +14,8 @@ pub struct Parsed {
     pub sources: BTreeMap<String, SourceState>,
     /// The experiments that hold their name.
     pub experiments: BTreeMap<ExperimentId, Declared>,
-    /// Every guardrail, ordered by name and place; also those that cannot be used: they leave everything undecided.
+    /// Every guardrail, ordered by name and place; also those that cannot be used: they leave everything
+    /// undecided.
     pub guardrails: Vec<BoundGuardrail>,
     /// Documents and files that cannot be read.
     pub broken: Vec<Broken>,

@@ -12,8 +12,8 @@ use crate::{
     select::{Selection, SlotTarget},
 };
 
-/// Adds the probes of one run to `nodes`, and marks in the record which nodes will have to say what was spent. A target
-/// waits, and says so, while its slot's budget may still be in use on another node.
+/// Adds the probes of one run to `nodes`, and marks in the record which nodes will have to say what was
+/// spent. A target waits, and says so, while its slot's budget may still be in use on another node.
 pub(super) fn build(
     key: &RunKey,
     run: &mut Run,
@@ -37,8 +37,8 @@ pub(super) fn build(
     waiting
 }
 
-/// Another node that may still be spending from the slot's budget, or has not said how much it spent. What is left cannot
-/// be known before it does; without a limit there is nothing to know.
+/// Another node that may still be spending from the slot's budget, or has not said how much it spent. What is
+/// left cannot be known before it does; without a limit there is nothing to know.
 fn unconfirmed(run: &Run, target: &SlotTarget, values: &Effective, ledger: &Ledger) -> Option<String> {
     values.times?;
     let slot = run.slots.get(usize::try_from(target.slot).ok()?)?;

@@ -31,8 +31,8 @@ pub(crate) const fn most_slots(mode: Mode) -> u32 {
     }
 }
 
-/// How many slots the mode gives. Percentages are fixed when targets are first selected; `all` and `fixed` follow what is
-/// there, and never shrink: a slot remembers what was spent in it.
+/// How many slots the mode gives. Percentages are fixed when targets are first selected; `all` and `fixed`
+/// follow what is there, and never shrink: a slot remembers what was spent in it.
 fn open(key: &RunKey, run: &Run, pool: &Pool<'_>) -> u32 {
     let there = u32::try_from(pool.eligible.len()).unwrap_or(u32::MAX);
     match run.declared.mode {
@@ -55,8 +55,8 @@ fn draw(key: &RunKey, most: Percent) -> Percent {
     u8::try_from(drawn).ok().and_then(Percent::new).unwrap_or(most)
 }
 
-/// Empties slots whose pod cannot be hit any more, and those that are not usable. An edit that selects anew closes the
-/// highest slots first, and what it frees is filled without being counted as a replacement.
+/// Empties slots whose pod cannot be hit any more, and those that are not usable. An edit that selects anew
+/// closes the highest slots first, and what it frees is filled without being counted as a replacement.
 fn release(run: &mut Run, pool: &Pool<'_>, anew: bool) {
     let usable = run.usable_slots();
     for (index, slot) in run.slots.iter_mut().enumerate() {
@@ -85,8 +85,8 @@ fn assign(key: &RunKey, run: &mut Run, pool: &Pool<'_>) {
     }
 }
 
-/// Rendezvous hashing: each pod's rank depends on nothing but itself and the run, so pods that come and go change no
-/// other pod's.
+/// Rendezvous hashing: each pod's rank depends on nothing but itself and the run, so pods that come and go
+/// change no other pod's.
 fn rank(key: &RunKey, uid: &str) -> u64 {
     hash64(&[b"slot", key.to_string().as_bytes(), uid.as_bytes()])
 }

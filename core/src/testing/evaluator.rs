@@ -6,9 +6,10 @@ use crate::review::{
     Description, Evaluation, Evaluator, Finding, Moment, Response, Review, TightenFinding, Undecided,
 };
 
-/// Runs scripts: `allow`, `deny`, `trap`, `times N`, `probability N`, `duration N` (seconds), `targets N`, `drop UID`
-/// and `fleet N`, which denies whatever would make more than N pods active at once. With `late ` before it, a script is
-/// asked about targets and not about documents; `fleet` always is. It knows no fuel and no limits: those are the host's.
+/// Runs scripts: `allow`, `deny`, `trap`, `times N`, `probability N`, `duration N` (seconds), `targets N`,
+/// `drop UID` and `fleet N`, which denies whatever would make more than N pods active at once. With `late `
+/// before it, a script is asked about targets and not about documents; `fleet` always is. It knows no fuel
+/// and no limits: those are the host's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scripted;
 
