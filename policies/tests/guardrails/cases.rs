@@ -2,11 +2,15 @@
 
 use std::{fs, path::Path};
 
-use crate::fixtures::{CAP_LIMITS, HOST, experiment, review};
 use faultline_api::Experiment;
 use faultline_core::review::{Evaluator, Finding, Response, TightenFinding, Undecided};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::{
+    HOST,
+    fixtures::{CAP_LIMITS, experiment, review},
+};
 
 /// One file.
 #[derive(Deserialize)]

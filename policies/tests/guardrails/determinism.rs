@@ -3,12 +3,16 @@
 
 use std::sync::LazyLock;
 
-use crate::fixtures::{CAP_LIMITS, DENY_ALL, HOST, admitted, experiment, host, review};
 use faultline_api::{Experiment, Frame, GoDuration, Percent};
 use faultline_core::review::{Evaluator, Moment};
 use faultline_policies::{Host, limits};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::{
+    HOST,
+    fixtures::{CAP_LIMITS, DENY_ALL, admitted, experiment, host, review},
+};
 
 static OTHER_HOST: LazyLock<Host> = LazyLock::new(host);
 

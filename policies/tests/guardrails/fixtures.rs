@@ -1,7 +1,5 @@
 //! What the tests of the host share.
 
-use std::sync::LazyLock;
-
 use faultline_api::{
     Experiment, ExperimentId, Fault, Frame, Kind, Mode, Percent, Selector, experiment::Annotations,
 };
@@ -16,9 +14,6 @@ use faultline_policies::{Host, HostConfig, Ticks};
 pub(crate) const CAP_LIMITS: &[u8] = include_bytes!("../../modules/cap_limits.wasm");
 /// The guest that denies everything.
 pub(crate) const DENY_ALL: &[u8] = include_bytes!("../../modules/deny_all.wasm");
-
-/// One for all tests that do not need their own: compiling the shipped guests for each would take most of their time.
-pub(crate) static HOST: LazyLock<Host> = LazyLock::new(host);
 
 /// A host in which no wall-clock time passes.
 pub(crate) fn host() -> Host {

@@ -5,7 +5,8 @@ use faultline_policies::{Host, HostConfig, Ticks, limits};
 use serde_json::json;
 
 use crate::{
-    fixtures::{CAP_LIMITS, DENY_ALL, HOST, experiment, host_with_fuel, review},
+    HOST,
+    fixtures::{CAP_LIMITS, DENY_ALL, experiment, host_with_fuel, review},
     wat_guest::{FINE, Guest},
 };
 

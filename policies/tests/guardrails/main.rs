@@ -6,3 +6,8 @@ mod determinism;
 mod fixtures;
 mod hostile;
 mod wat_guest;
+
+use std::sync::LazyLock;
+
+/// One for all tests that do not need their own: compiling the shipped guests for each would take most of their time.
+static HOST: LazyLock<faultline_policies::Host> = LazyLock::new(fixtures::host);
