@@ -193,10 +193,7 @@ impl Stage {
     /// # Errors
     /// It cannot be run.
     pub fn faultline(&self, arguments: &[&str]) -> io::Result<std::process::Output> {
-        Command::new("faultline")
-            .args(arguments)
-            .args(["--admin".into(), self.admin().to_string()])
-            .output()
+        Command::new("faultline").args(arguments).args(["--admin".into(), self.admin().to_string()]).output()
     }
 
     /// The logs of reconciler and agent, for a failure's message.
