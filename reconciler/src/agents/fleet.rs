@@ -113,13 +113,13 @@ impl Fleet {
     }
 
     /// A session begins; it replaces one of the same node that may still hang.
-    pub(super) fn joined(&self, session: u64, report: NodeReport) {
+    pub(crate) fn joined(&self, session: u64, report: NodeReport) {
         self.connected(&report.node, true);
         self.update(Some(session), report);
     }
 
     /// A report came in. It wakes the loop if it says anything new.
-    pub(super) fn reported(&self, session: u64, report: NodeReport) {
+    pub(crate) fn reported(&self, session: u64, report: NodeReport) {
         if self.is_newest(&report.node, session) {
             self.update(Some(session), report);
         }

@@ -1,17 +1,19 @@
 //! `faultline plan`.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{env, fs, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use faultline_api::Reason;
-use faultline_core::{due::Step, judge::VerdictCache, ledger::Ledger, parse::Freshness, plan::Plan};
+use faultline_core::{
+    due::Step, judge::VerdictCache, ledger::Ledger, parse::Freshness, plan::Plan, review::Evaluator,
+};
 use faultline_policies::{Host, HostConfig};
 use jiff::Timestamp;
 
 use super::{
     CliError, Outcome,
     defaults::DefaultsArgs,
-    output::{Format, print, print_text},
+    output::{Format, print_text},
     sources::SourceArgs,
 };
 use crate::{
@@ -60,7 +62,15 @@ pub(super) struct PlanCommand {
 
 impl PlanCommand {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
-        let Self { sources, inventory, ledger, state_dir, now, exit_code, output, defaults } = self;
+        let (output, exit_code) = (self.output, self.exit_code);
+        let plan = self.plan(Arc::new(host()?))?;
+        print_text(&rendered(&plan, output)?)?;
+        Ok(outcome(&plan, exit_code))
+    }
+
+    /// A pass whose plan goes nowhere.
+    fn plan(self, evaluator: Arc<dyn Evaluator + Send + Sync>) -> Result<Plan, CliError> {
+        let Self { sources, inventory, ledger, state_dir, now, exit_code: _, output: _, defaults } = self;
         let ledger = match (ledger, state_dir) {
             (Some(path), _) => read_ledger(path)?,
             (None, Some(directory)) => store::read_only(&directory)?,
@@ -70,19 +80,31 @@ impl PlanCommand {
             clock: Arc::new(ManualClock::at(now.unwrap_or_else(|| SystemClock::new().now()))),
             sources: sources.directories()?,
             inventory: Observer::new(inventory.map(Provider::File)),
-            evaluator: Arc::new(Host::new(HostConfig::default())?),
+            evaluator,
             verdicts: VerdictCache::default(),
             defaults: defaults.defaults(),
             converge: Box::new(DryRun::from(ledger)),
         };
-        let plan = reconcile(&mut deps)?.plan;
-        match output {
-            Format::Text => print_text(&plan.to_text())?,
-            Format::Json => print_text(&plan.to_json())?,
-            Format::Yaml => print(&plan, output, Plan::to_text)?,
-        }
-        Ok(outcome(&plan, exit_code))
+        Ok(reconcile(&mut deps)?.plan)
     }
+}
+
+/// Runs guardrails, and keeps their compiled code in the user's cache where there is one: compiling one takes far
+/// longer than all the rest of a plan.
+fn host() -> Result<Host, CliError> {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    let cached = cache.filter(|path| path.is_absolute()).map(|path| path.join("faultline/modules"));
+    let with_cache = Host::new(HostConfig { compilation_cache: cached, ..HostConfig::default() });
+    Ok(with_cache.or_else(|_| Host::new(HostConfig::default()))?)
+}
+
+fn rendered(plan: &Plan, format: Format) -> Result<String, CliError> {
+    Ok(match format {
+        Format::Text => plan.to_text(),
+        Format::Json => plan.to_json(),
+        Format::Yaml => serde_saphyr::to_string(plan)?,
+    })
 }
 
 fn read_ledger(path: PathBuf) -> Result<Ledger, CliError> {
@@ -112,3 +134,6 @@ fn outcome(plan: &Plan, exit_code: bool) -> Outcome {
         Outcome::Fine
     }
 }
+
+#[cfg(test)]
+mod tests;
