@@ -74,4 +74,10 @@ pub(crate) const SUITES: &[Suite] = &[
             "cargo lab test --kernel stock --package faultline-tests --test story",
         ],
     },
+    Suite {
+        name: "metrics",
+        shows: "a real Prometheus counts what the victims count, and has data for every panel of the dashboard",
+        budget_min: 6,
+        commands: &["cargo test --package faultline-tests --test metrics"],
+    },
 ];
