@@ -102,7 +102,7 @@ fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {
 
 /// A preflight, as it is reported.
 #[must_use]
-pub(crate) fn kernel_report(preflight: &Preflight) -> KernelReport {
+pub fn kernel_report(preflight: &Preflight) -> KernelReport {
     let Preflight { release, arch, lockdown: _, cgroup2: _, faults } = preflight;
     let faults = faults.iter().map(|verdict| {
         let fault = match verdict.kind {

@@ -15,5 +15,6 @@ pub mod ledger;
 mod shell;
 pub mod telemetry;
 
+pub use attachments::kernel_report;
 pub use config::{AgentConfig, DEFAULT_BPFFS, DEFAULT_METRICS_LISTEN, DEFAULT_STATE_DIR};
 pub use shell::{AgentError, Parts, run, run_with};
