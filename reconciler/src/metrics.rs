@@ -86,7 +86,7 @@ metrics! {
     inventory_age_seconds: Seconds = Gauge::default(),
         "inventory_age_seconds", "How old the observation of nodes and pods is";
     agents: Family<NodeLabels, Gauge> = Family::default(),
-        "agent_connected", "1 while the agent of a node holds a session, else 0";
+        "node_connected", "1 while the agent of a node holds a session, else 0";
     lease_renewals: Family<NodeLabels, Counter> = Family::default(),
         "lease_renewals", "Renewals of leases sent to agents";
     attach_failures: Counter = Counter::default(),

@@ -32,6 +32,9 @@ pub(super) enum CliError {
     Start(#[from] StartError),
     #[error(transparent)]
     Certs(#[from] faultline_wire::certs::CertsError),
+    #[cfg(all(target_os = "linux", feature = "embedded-node"))]
+    #[error("the embedded node ended")]
+    Agent(#[source] faultline_node_agent::AgentError),
     #[error("cannot start")]
     Runtime(#[source] io::Error),
     #[error("cannot write the output")]

@@ -10,10 +10,14 @@ mod explain;
 mod get;
 mod output;
 mod plan;
+#[cfg(all(target_os = "linux", feature = "embedded-node"))]
+mod preflight;
 mod run;
 mod serving;
 mod sources;
 mod table;
+#[cfg(all(target_os = "linux", feature = "embedded-node"))]
+mod up;
 mod validate;
 
 use std::process::ExitCode;
@@ -35,8 +39,12 @@ enum Command {
     Validate(validate::Validate),
     Plan(plan::PlanCommand),
     Run(run::Run),
+    #[cfg(all(target_os = "linux", feature = "embedded-node"))]
+    Up(up::Up),
     Get(get::Get),
     Explain(explain::Explain),
+    #[cfg(all(target_os = "linux", feature = "embedded-node"))]
+    Preflight(preflight::Preflight),
     Certs(certs::Certs),
     Completions(completions::Completions),
 }
@@ -59,8 +67,12 @@ pub fn main() -> ExitCode {
         Command::Validate(command) => command.execute(),
         Command::Plan(command) => command.execute(),
         Command::Run(command) => command.execute(),
+        #[cfg(all(target_os = "linux", feature = "embedded-node"))]
+        Command::Up(command) => command.execute(),
         Command::Get(command) => command.execute(),
         Command::Explain(command) => command.execute(),
+        #[cfg(all(target_os = "linux", feature = "embedded-node"))]
+        Command::Preflight(command) => command.execute(),
         Command::Certs(command) => command.execute(),
         Command::Completions(command) => command.execute(),
     };
