@@ -70,7 +70,8 @@ impl TaskState {
     pub fn reach(&mut self, version: u64, chains: &[Chain], tag: u64) -> Vec<(usize, bool)> {
         self.refresh(version);
         self.settle(tag);
-        let complete = |slot: &usize| chains.get(*slot).is_some_and(|chain| chain.len() == self.position(*slot));
+        let complete =
+            |slot: &usize| chains.get(*slot).is_some_and(|chain| chain.len() == self.position(*slot));
         (0..chains.len()).filter(complete).map(|slot| (slot, self.drawn >> slot & 1 == 1)).collect()
     }
 

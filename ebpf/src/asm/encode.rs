@@ -94,7 +94,15 @@ impl Asm {
             self.encode(line, &places, &mut insns)?;
         }
         let name = name.chars().take(15).collect();
-        Ok(Program { name, attach, attach_btf_id, insns, relocations, lines: self.lines, labels: self.labels })
+        Ok(Program {
+            name,
+            attach,
+            attach_btf_id,
+            insns,
+            relocations,
+            lines: self.lines,
+            labels: self.labels,
+        })
     }
 
     fn places(&self) -> Vec<Option<usize>> {

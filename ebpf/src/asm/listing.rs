@@ -85,9 +85,7 @@ impl Program {
             Line::Call(helper) => format!("call {}", helper.name()),
             Line::CallLocal(function) => format!("call {}", self.label_name(*function)),
             Line::Map { dst, map } => format!("{dst} = map {}", map.name()),
-            Line::MapValue { dst, map, off, what } => {
-                named(format!("{dst} = &{}[{off}]", map.name()), what)
-            }
+            Line::MapValue { dst, map, off, what } => named(format!("{dst} = &{}[{off}]", map.name()), what),
             Line::PerCpu { dst, var } => format!("{dst} = percpu {}", var.name),
             Line::Wide { dst, value } => format!("{dst} = {value:#x}"),
             Line::Exit => "exit".to_owned(),

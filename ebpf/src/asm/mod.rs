@@ -19,19 +19,62 @@ pub(crate) enum Line {
     /// Opens a block in the listing.
     Note(String),
     Label(Label),
-    Alu { op: Alu, dst: Reg, src: Operand },
-    Load { width: Width, dst: Reg, base: Reg, off: i16, what: &'static str },
-    Store { width: Width, base: Reg, off: i16, src: Operand, what: &'static str },
-    AtomicOr { base: Reg, off: i16, src: Reg },
-    CompareExchange { base: Reg, off: i16, src: Reg },
+    Alu {
+        op: Alu,
+        dst: Reg,
+        src: Operand,
+    },
+    Load {
+        width: Width,
+        dst: Reg,
+        base: Reg,
+        off: i16,
+        what: &'static str,
+    },
+    Store {
+        width: Width,
+        base: Reg,
+        off: i16,
+        src: Operand,
+        what: &'static str,
+    },
+    AtomicOr {
+        base: Reg,
+        off: i16,
+        src: Reg,
+    },
+    CompareExchange {
+        base: Reg,
+        off: i16,
+        src: Reg,
+    },
     Jump(Label),
-    JumpIf { cond: Cond, left: Reg, right: Operand, to: Label },
+    JumpIf {
+        cond: Cond,
+        left: Reg,
+        right: Operand,
+        to: Label,
+    },
     Call(Helper),
     CallLocal(Label),
-    Map { dst: Reg, map: MapId },
-    MapValue { dst: Reg, map: MapId, off: u32, what: &'static str },
-    PerCpu { dst: Reg, var: PerCpuVar },
-    Wide { dst: Reg, value: u64 },
+    Map {
+        dst: Reg,
+        map: MapId,
+    },
+    MapValue {
+        dst: Reg,
+        map: MapId,
+        off: u32,
+        what: &'static str,
+    },
+    PerCpu {
+        dst: Reg,
+        var: PerCpuVar,
+    },
+    Wide {
+        dst: Reg,
+        value: u64,
+    },
     Exit,
 }
 

@@ -44,9 +44,8 @@ impl Btf {
     /// The first type of that kind and name.
     #[must_use]
     pub fn find(&self, kind: Kind, name: &str) -> Option<u32> {
-        self.records().find_map(|(id, record)| {
-            (record.kind == kind && self.is_named(record.name, name)).then_some(id)
-        })
+        self.records()
+            .find_map(|(id, record)| (record.kind == kind && self.is_named(record.name, name)).then_some(id))
     }
 
     /// All functions of that name: static functions may share one.
@@ -58,9 +57,9 @@ impl Btf {
 
     /// The names of all functions.
     pub fn function_names(&self) -> impl Iterator<Item = &str> {
-        self.records().filter(|(_, record)| record.kind == Kind::Func).filter_map(|(_, record)| {
-            self.string(record.name)
-        })
+        self.records()
+            .filter(|(_, record)| record.kind == Kind::Func)
+            .filter_map(|(_, record)| self.string(record.name))
     }
 
     /// The functions whose names are most like `name`, the most alike first.
@@ -104,8 +103,11 @@ impl Btf {
             return None;
         }
         (0..record.count).find_map(|nth| {
-            let (label, type_id, offset) =
-                (self.tail(record, 3 * nth)?, self.tail(record, 3 * nth + 1)?, self.tail(record, 3 * nth + 2)?);
+            let (label, type_id, offset) = (
+                self.tail(record, 3 * nth)?,
+                self.tail(record, 3 * nth + 1)?,
+                self.tail(record, 3 * nth + 2)?,
+            );
             let offset = base.checked_add(if record.flag { offset & 0x00ff_ffff } else { offset })?;
             if self.is_named(label, name) {
                 return Some(Member { bit_offset: offset, type_id });

@@ -56,7 +56,9 @@ fn tail(asm: &mut Asm, out: Label) {
 
 fn progress_so_far(asm: &mut Asm) {
     let fresh = asm.label("fresh");
-    asm.store(Width::U64, Reg::Fp, BEFORE, 0, "progress before");
+    asm.mov(Reg::R1, 0);
+    scope::veil(asm, Reg::R1, Reg::R2);
+    asm.store(Width::U64, Reg::Fp, BEFORE, Reg::R1, "progress before");
     scope::find_state(asm, fresh);
     scope::refresh_state(asm);
     matching::settle(asm);
@@ -67,8 +69,10 @@ fn progress_so_far(asm: &mut Asm) {
 
 fn every_probe(asm: &mut Asm, number: u16) {
     let (slot, next, end) = (asm.label("slot"), asm.label("next"), asm.label("end"));
+    asm.mov(Reg::R1, 0);
+    scope::veil(asm, Reg::R1, Reg::R2);
     for (word, what) in [(GAIN, "gain"), (OPENED, "opened"), (DRAWS, "draws")] {
-        asm.store(Width::U64, Reg::Fp, word, 0, what);
+        asm.store(Width::U64, Reg::Fp, word, Reg::R1, what);
     }
     asm.mov(SLOT, 0);
     asm.bind(slot);
@@ -112,10 +116,10 @@ fn slot_bit(asm: &mut Asm) {
     asm.alu(Alu::Shl, Reg::R2, SLOT);
 }
 
-/// Adds the bits in R2 to a word on the stack. Uses R4.
+/// Adds the bits in R2, which are clear there, to a word on the stack. Uses R4.
 fn merge(asm: &mut Asm, word: i16, what: &'static str) {
     asm.load(Width::U64, Reg::R4, Reg::Fp, word, what);
-    asm.alu(Alu::Or, Reg::R4, Reg::R2);
+    asm.alu(Alu::Add, Reg::R4, Reg::R2);
     asm.store(Width::U64, Reg::Fp, word, Reg::R4, what);
 }
 

@@ -1,8 +1,6 @@
 //! The gate: the program on a target function that decides whether it fails.
 
-use super::frame::{
-    ANSWER, COUNTERS, HOT, KEY, LIST, NOW, PROBE, SLOT, STATE, VERDICT, WALKED,
-};
+use super::frame::{ANSWER, COUNTERS, HOT, KEY, LIST, NOW, PROBE, SLOT, STATE, VERDICT, WALKED};
 use super::{budget, fastpath, guards, matching, sampling, scope, stackwalk};
 use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
 use crate::facts::{Facts, TargetFacts};
@@ -66,8 +64,8 @@ fn every_probe(asm: &mut Asm, target: &TargetFacts, out: Label) {
         contended: asm.label("contended"),
         expired: asm.label("expired"),
     };
-    asm.store(Width::U64, Reg::Fp, ANSWER, 0, "answer");
-    asm.store(Width::U64, Reg::Fp, WALKED, -1, "bytes walked");
+    store_veiled(asm, ANSWER, 0, "answer");
+    store_veiled(asm, WALKED, -1, "bytes walked");
     asm.mov(SLOT, 0);
     asm.bind(slot);
     scope::next_key(asm, end);
@@ -107,8 +105,8 @@ fn one_probe(asm: &mut Asm, target: &TargetFacts, exits: &Exits) {
     budget::take_ticket(asm, exits.exhausted, exits.contended);
     asm.note("inject, and count what else applies as shadowed");
     count(asm, Counter::Injections);
-    asm.store(Width::U64, Reg::Fp, ANSWER, target.target.failure(), "answer");
-    asm.store(Width::U64, Reg::Fp, VERDICT, i32::from(Counter::Shadowed.off()), "verdict");
+    store_veiled(asm, ANSWER, target.target.failure(), "answer");
+    store_veiled(asm, VERDICT, i32::from(Counter::Shadowed.off()), "verdict");
     asm.jump(exits.next);
 }
 
@@ -166,6 +164,12 @@ fn rejections(asm: &mut Asm, exits: &Exits) {
     asm.bind(exits.disproved);
     count(asm, Counter::MissedReturns);
     scope::clear_state(asm);
+}
+
+fn store_veiled(asm: &mut Asm, word: i16, value: i32, what: &'static str) {
+    asm.mov(Reg::R1, value);
+    scope::veil(asm, Reg::R1, Reg::R2);
+    asm.store(Width::U64, Reg::Fp, word, Reg::R1, what);
 }
 
 fn count(asm: &mut Asm, counter: Counter) {

@@ -1,7 +1,7 @@
 //! What is never injected, whatever the probes say.
 
 use super::frame::{CTX, NOW, SLOT, VERDICT};
-use super::scope::busy_note;
+use super::scope::{busy_note, veil};
 use crate::asm::{Asm, Cond, Helper, Label, MapId, Reg, Width};
 use crate::facts::{Facts, TargetFacts};
 use crate::layout::counters::Counter;
@@ -24,6 +24,7 @@ pub(super) fn emit(asm: &mut Asm, facts: &Facts, target: &TargetFacts) {
     asm.mov(SLOT, 0);
     asm.bind(decided);
     lease(asm);
+    veil(asm, SLOT, Reg::R1);
     asm.store(Width::U64, Reg::Fp, VERDICT, SLOT, "verdict");
 }
 

@@ -3,7 +3,7 @@
 use super::frame::{CGROUP, CTX, LIST, LISTED, SLOT, STATE};
 use crate::asm::{Alu, Asm, Cond, Helper, Label, MapId, Reg, Width};
 use crate::facts::Preempt;
-use crate::layout::globals::Unit;
+use crate::layout::globals::{self, Unit};
 use crate::layout::{members, off, task};
 
 /// Non-zero in hard interrupts, in a softirq being served, and in NMIs. Wider than the kernel's own
@@ -118,6 +118,13 @@ fn storage(asm: &mut Asm, flags: i32) {
     asm.mov(Reg::R3, 0);
     asm.mov(Reg::R4, flags);
     asm.call(Helper::TaskStorage);
+}
+
+/// `dst` += 0, whereupon the verifier knows nothing of its value any more. See [`globals::ZERO`].
+pub(super) fn veil(asm: &mut Asm, dst: Reg, scratch: Reg) {
+    asm.map_value(scratch, MapId::Globals, u32::try_from(globals::ZERO).unwrap_or(0), "zero");
+    asm.load(Width::U64, scratch, scratch, 0, "zero");
+    asm.alu(Alu::Add, dst, scratch);
 }
 
 /// Saves the arguments of the slow function.

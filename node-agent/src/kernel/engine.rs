@@ -15,7 +15,7 @@ use super::host::{self, Host};
 use super::maps::Maps;
 use super::membership::Membership;
 use super::preflight::{FaultVerdict, Preflight, Unusable};
-use super::programs::Live;
+use super::programs::{Live, ProgramStatus};
 use super::spec::{BootNanos, BudgetKey, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
 use super::{Kernel, converge};
 
@@ -105,11 +105,11 @@ impl Engine {
         })
     }
 
-    /// Runs of our programs that the kernel dropped because the program was running on that CPU already:
-    /// possible missed entries, exits and injections.
+    /// The programs attached now.
     #[must_use]
-    pub fn missed_runs(&self) -> u64 {
-        self.gates.missed() + self.functions.missed()
+    pub fn programs(&self) -> Vec<ProgramStatus> {
+        let followers = self.followers.iter().flatten();
+        self.gates.programs().chain(self.functions.programs()).chain(followers).map(Live::status).collect()
     }
 }
 

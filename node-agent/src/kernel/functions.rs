@@ -64,9 +64,9 @@ impl Functions {
         self.live.retain(|name, _| used.contains(name.as_str()));
     }
 
-    /// Runs dropped by the kernel, at entries and exits together.
-    pub(super) fn missed(&self) -> u64 {
-        self.live.values().map(|function| function.entry.missed() + function.exit.missed()).sum()
+    /// The programs attached.
+    pub(super) fn programs(&self) -> impl Iterator<Item = &Live> {
+        self.live.values().flat_map(|function| [&function.entry, &function.exit])
     }
 
     fn attach(&mut self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<Frame, ProbeError> {

@@ -76,9 +76,9 @@ impl Gates {
         self.live.retain(|kind, _| used.contains(kind));
     }
 
-    /// Runs dropped by the kernel.
-    pub(super) fn missed(&self) -> u64 {
-        self.live.values().map(Live::missed).sum()
+    /// The programs attached.
+    pub(super) fn programs(&self) -> impl Iterator<Item = &Live> {
+        self.live.values()
     }
 }
 

@@ -14,6 +14,19 @@ use super::sys::{self, BpfError, ProgramRequest};
 pub(super) struct Live {
     _link: OwnedFd,
     program: OwnedFd,
+    name: String,
+}
+
+/// What the kernel says of an attached program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramStatus {
+    /// Where it sits, for example `fentry/path_mount`.
+    pub name: String,
+    /// Instructions the verifier walked to accept it; 0 before 5.16, which does not tell.
+    pub verified: u32,
+    /// Runs that the kernel dropped because the program was running on that CPU already: entries, exits or
+    /// hits that went unseen.
+    pub missed: u64,
 }
 
 /// Why a program is not attached.
@@ -43,14 +56,15 @@ impl Live {
             attach: attach_type(&program.attach),
             attach_btf_id: program.attach_btf_id,
         };
-        let program = sys::program_load(&request).map_err(AttachError::Load)?;
-        let link = sys::attach(program.as_fd()).map_err(AttachError::Attach)?;
-        Ok(Self { _link: link, program })
+        let loaded = sys::program_load(&request).map_err(AttachError::Load)?;
+        let link = sys::attach(loaded.as_fd()).map_err(AttachError::Attach)?;
+        Ok(Self { _link: link, program: loaded, name: program.attach.to_string() })
     }
 
-    /// Runs that the kernel dropped because the program was running on that CPU already.
-    pub(super) fn missed(&self) -> u64 {
-        sys::missed_runs(self.program.as_fd()).unwrap_or(0)
+    /// Zeroes where the kernel does not tell.
+    pub(super) fn status(&self) -> ProgramStatus {
+        let (verified, missed) = sys::program_counts(self.program.as_fd()).unwrap_or_default();
+        ProgramStatus { name: self.name.clone(), verified, missed }
     }
 }
 

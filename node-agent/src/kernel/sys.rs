@@ -190,12 +190,12 @@ pub(super) fn map_shape(map: BorrowedFd<'_>) -> Result<(u32, u32, u32, u32), Bpf
     Ok((info.type_, info.key_size, info.value_size, info.max_entries))
 }
 
-/// Calls of a program that the kernel dropped because it was running on that CPU already.
-pub(super) fn missed_runs(program: BorrowedFd<'_>) -> Result<u64, BpfError> {
+/// Instructions that the verifier walked, and runs that the kernel dropped.
+pub(super) fn program_counts(program: BorrowedFd<'_>) -> Result<(u32, u64), BpfError> {
     // SAFETY: plain integers and arrays of them, for which all zeroes is a value.
     let mut info: bpf_prog_info = unsafe { mem::zeroed() };
     info_of(program, (&raw mut info).cast(), mem::size_of_val(&info))?;
-    Ok(info.recursion_misses)
+    Ok((info.verified_insns, info.recursion_misses))
 }
 
 fn info_of(object: BorrowedFd<'_>, info: *mut u8, size: usize) -> Result<(), BpfError> {
