@@ -4,8 +4,23 @@
 //! source -> parse -> judge -> due -> inventory -> select -> admit -> plan -> converge -> observe
 //!  (io)    (pure)   (pure)  (pure)     (io)      (pure)   (pure)   (pure)     (io)      (pure)
 //! ```
-//! Every stage marked pure is a function of this crate. There is no IO, no clock, no randomness, no `async` and no
-//! logging here: time, trees, inventories, ledgers and reports are inputs, and what is to be done is data.
+//! Every stage marked pure is a function of this crate. There is no IO, no clock, no randomness, no `async` and
+//! no logging here: time, trees, inventories, ledgers and reports are inputs, and what is to be done is data.
+//!
+//! | stage | from | to |
+//! |---|---|---|
+//! | [`parse()`] | files, ledger | experiments, guardrails, and what is wrong with them |
+//! | [`rebuild()`] | ledger, reports | the same ledger, unless it was lost |
+//! | [`judge()`] | documents | a verdict of each guardrail on each |
+//! | [`due()`] | verdicts, ledger, now | which runs begin, go on, are held, end |
+//! | [`select()`] | runs, inventory | targets in slots |
+//! | [`admit()`] | selections | what the guardrails leave of them, one run after the other |
+//! | [`plan()`] | admitted runs | probes per node, and everything that will not happen |
+//! | [`commit()`], [`desired_sets`] | plan | the ledger to store, then what each node is told |
+//! | [`observe()`] | reports | the ledger to store, and what changed |
+//!
+//! A run comes into being when it is admitted with at least one target; before that, an experiment only has a
+//! reason why not.
 #![forbid(unsafe_code)]
 
 pub mod admit;

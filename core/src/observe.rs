@@ -2,7 +2,7 @@
 
 mod transition;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use faultline_api::{Reason, RunState};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 pub use transition::{Transition, transitions};
 
 use crate::{
-    ledger::{Generation, Ledger, Run, Slot, Told},
+    ledger::{Generation, Ledger, Run, RunKey, Slot, Told},
     plan::Plan,
     report::{NodeReport, ProbeReport, ProbeState},
 };
@@ -39,8 +39,8 @@ pub fn observe(ledger: &Ledger, plan: &Plan, reports: &[NodeReport], now: Timest
         for probe in &report.probes {
             note(&mut next, report, probe, now);
         }
-        confirm(&mut next, plan, report);
     }
+    confirm(&mut next, plan, reports);
     forget_failures(&mut next, plan);
     let transitions = transitions(ledger, &next);
     Observed { ledger: next, transitions }
@@ -90,23 +90,29 @@ fn attached(run: &mut Run, probe: &ProbeReport, now: Timestamp) {
     }
 }
 
-/// Slots whose last count on this node is now final: the node knows what it was last told, is not told to
-/// attach there, and is not attached.
-fn confirm(ledger: &mut Ledger, plan: &Plan, report: &NodeReport) {
-    let told = ledger.nodes.get(&report.node).map_or_else(Generation::default, |told| told.generation);
-    if report.accepted < told {
-        return;
-    }
-    let wanted = plan.nodes.get(&report.node).into_iter().flatten().map(|probe| (&probe.run, probe.slot));
-    let attached = report.probes.iter().filter(|probe| probe.state != ProbeState::Detached);
-    let in_use: BTreeSet<_> = wanted.chain(attached.map(|probe| (&probe.run, probe.slot))).collect();
+/// Slots whose last count on a node is now final: the node knows what it was last told, is not told to attach
+/// there, and is not attached.
+fn confirm(ledger: &mut Ledger, plan: &Plan, reports: &[NodeReport]) {
+    let told = |node: &str| ledger.nodes.get(node).map_or_else(Generation::default, |told| told.generation);
+    let informed = reports.iter().filter(|report| report.accepted >= told(&report.node));
+    let in_use: BTreeMap<&str, InUse<'_>> =
+        informed.map(|report| (report.node.as_str(), slots_in_use(plan, report))).collect();
     for (key, run) in &mut ledger.runs {
         for (slot, number) in run.slots.iter_mut().zip(0_u32..) {
-            if !in_use.contains(&(key, number)) {
-                slot.unconfirmed.remove(&report.node);
-            }
+            let may_spend =
+                |node: &String| in_use.get(node.as_str()).is_none_or(|own| own.contains(&(key, number)));
+            slot.unconfirmed.retain(may_spend);
         }
     }
+}
+
+type InUse<'a> = BTreeSet<(&'a RunKey, u32)>;
+
+/// What a node is told to attach, or says that it has.
+fn slots_in_use<'a>(plan: &'a Plan, report: &'a NodeReport) -> InUse<'a> {
+    let wanted = plan.nodes.get(&report.node).into_iter().flatten().map(|probe| (&probe.run, probe.slot));
+    let attached = report.probes.iter().filter(|probe| probe.state != ProbeState::Detached);
+    wanted.chain(attached.map(|probe| (&probe.run, probe.slot))).collect()
 }
 
 /// What a probe said that is not wanted any more is of no interest.

@@ -23,6 +23,8 @@ pub struct Agents {
 pub struct Agent {
     /// Whether it hears and is heard. It goes on injecting when it is not: its lease is another matter.
     pub connected: bool,
+    /// What is still being read of it, while it has gone on: reports take time.
+    late: Option<NodeReport>,
     accepted: Generation,
     wanted: BTreeMap<String, Probe>,
     remembered: BTreeMap<String, ProbeReport>,
@@ -36,11 +38,21 @@ impl Agents {
         Self { all: nodes.iter().map(|node| ((*node).to_owned(), agent())).collect() }
     }
 
-    /// What the connected ones report.
+    /// What is known of the connected ones, and of those whose last report was late.
     #[must_use]
     pub fn reports(&self) -> Vec<NodeReport> {
-        let connected = self.all.iter().filter(|(_, agent)| agent.connected);
-        connected.map(|(node, agent)| agent.report(node)).collect()
+        let known = |(node, agent): (&String, &Agent)| match &agent.late {
+            Some(late) => Some(late.clone()),
+            None => agent.connected.then(|| agent.report(node)),
+        };
+        self.all.iter().filter_map(known).collect()
+    }
+
+    /// From now on this is what is read of a node, or no longer.
+    pub fn delay(&mut self, node: &str) {
+        if let Some(agent) = self.all.get_mut(node) {
+            agent.late = if agent.late.is_none() { Some(agent.report(node)) } else { None };
+        }
     }
 
     /// What was spent in every slot, by run, slot and container, over all nodes.

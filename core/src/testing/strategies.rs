@@ -58,6 +58,8 @@ pub enum Change {
     RemovePod(prop::sample::Index),
     /// A node's agent loses its connection, or gets it back.
     Toggle(u8),
+    /// Reports of a node are late from now on, or on time again.
+    Delay(u8),
     /// Seconds pass.
     Wait(u16),
     /// Every attached probe injects up to this often.
@@ -86,6 +88,7 @@ pub fn changes() -> impl Strategy<Value = Vec<Change>> {
             4 => (0..3_u8).prop_map(Change::AddPod),
             3 => any::<prop::sample::Index>().prop_map(Change::RemovePod),
             2 => (0..3_u8).prop_map(Change::Toggle),
+            2 => (0..3_u8).prop_map(Change::Delay),
             2 => (0..200_u16).prop_map(Change::Wait),
             4 => (1..9_u8).prop_map(Change::Inject),
             1 => select(scripts).prop_map(Change::Guard),

@@ -34,6 +34,7 @@ fn apply(world: &mut World, change: &Change, step: usize) {
             let agent = world.agents.all.get_mut(&format!("n{number}")).unwrap();
             agent.connected = !agent.connected;
         }
+        Change::Delay(number) => world.agents.delay(&format!("n{number}")),
         Change::Wait(seconds) => _ = world.wait(u32::from(*seconds)),
         Change::Inject(count) => {
             world.agents.all.values_mut().for_each(|agent| agent.inject(u64::from(*count)));

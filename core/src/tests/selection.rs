@@ -89,6 +89,22 @@ fn a_slot_waits_while_its_old_node_has_not_said_what_it_spent() {
 }
 
 #[test]
+fn a_report_from_before_the_node_was_told_confirms_nothing() {
+    let mut world = World::with(pods(1));
+    // What is known of n0 is from before it attached; meanwhile it spends.
+    world.pass();
+    world.agents.delay("n0");
+    world.write("x.yaml", Document { times: Some(7), ..Document::named("x") }.yaml()).pass();
+    world.agents.all.get_mut("n0").unwrap().inject(7);
+    *world.pods() = vec![pod("app", "next", "n1")];
+    for _ in 0..3 {
+        assert!(world.pass().nodes.get("n1").is_none_or(Vec::is_empty));
+    }
+    world.agents.delay("n0");
+    assert_eq!(world.settle().nodes["n1"][0].spent_elsewhere, 7);
+}
+
+#[test]
 fn a_slot_without_a_budget_does_not_wait() {
     let mut world = World::with(pods(1));
     world.write("x.yaml", Document::named("x").yaml());
