@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::kernel::Kernel;
 use crate::vm::{BootError, Vm};
 
-/// Three times what a boot takes on a busy two-core host without KVM.
+/// Five times what a boot takes without KVM on a host with six others as busy.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How QEMU executes the guest.
@@ -79,7 +79,7 @@ pub struct Machine {
     pub disks: Vec<Disk>,
     /// Ports to reach from the host.
     pub forwards: Vec<PortForward>,
-    /// From the start of QEMU to init's first word.
+    /// From the start of QEMU to init's first word; counting instructions, three times that.
     pub boot_timeout: Duration,
 }
 
@@ -107,6 +107,11 @@ impl Machine {
     /// When init or QEMU is not to be had, the guest dies, or it is not ready in time.
     pub fn boot(&self, kernel: &Kernel) -> Result<Vm, BootError> {
         Vm::boot(self, kernel)
+    }
+
+    /// How long this boot may take. Counting makes translated code about five times as slow.
+    pub(crate) fn boot_limit(&self) -> Duration {
+        if self.icount { self.boot_timeout * 3 } else { self.boot_timeout }
     }
 
     /// Adds a file, at the same path in the guest unless one is given.

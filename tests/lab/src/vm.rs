@@ -151,7 +151,7 @@ impl Vm {
             _initramfs: initramfs,
         };
         vm.release =
-            vm.shared.wait(machine.boot_timeout.into(), "the boot", |state| state.release.clone().map(Ok))?;
+            vm.shared.wait(Some(machine.boot_limit()), "the boot", |state| state.release.clone().map(Ok))?;
         vm.boot_time = began.elapsed();
         Ok(vm)
     }

@@ -40,7 +40,7 @@ fn everything_that_runs_ends_when_the_machine_dies() {
     let waiting = vm.exec(Exec::new(["cat"])).unwrap();
     // Without a sync, and without a word on the console.
     vm.exec(Exec::shell("echo b > /proc/sysrq-trigger")).unwrap();
-    assert!(matches!(waiting.output(Some(LIMIT)), Err(VmError::Died { .. })));
+    assert!(matches!(waiting.wait(Some(LIMIT)), Err(VmError::Died { .. })));
     vm.wait_for_end(LIMIT).unwrap();
 }
 
