@@ -24,41 +24,38 @@ impl Agent {
     /// pin, what was granted and is not known to be spent is forfeited: never more than was allowed.
     pub(super) fn settle(&mut self, spent: &BTreeMap<BudgetName, u64>) -> Settled {
         let mut settled = Settled::default();
+        let mut gone = BTreeSet::new();
         for (name, budget) in &mut self.ledger.budgets {
             let now = spent.get(name).copied().unwrap_or_default();
-            let same_boot = budget.boot_id == self.identity.boot_id;
-            if same_boot && now >= budget.seen {
+            if budget.boot_id == self.identity.boot_id && now >= budget.seen {
                 budget.seen = now;
-                continue;
-            }
-            let charged = budget.charged();
-            let forfeited = budget
-                .allowed
-                .filter(|_| budget.granted)
-                .map_or(0, |allowed| allowed.saturating_sub(charged));
-            budget.lost = budget.lost.saturating_add(forfeited);
-            // The kernel starts from `now` in this boot, which is what it says and not always zero.
-            budget.earlier = charged.saturating_add(forfeited).saturating_sub(now);
-            budget.seen = now;
-            budget.granted = false;
-            budget.boot_id.clone_from(&self.identity.boot_id);
-            for remembered in self.ledger.probes.values_mut().filter(|probe| probe.budget() == *name) {
-                remembered.mark = None;
-            }
-            if forfeited > 0 {
-                settled.lost.insert(name.clone(), forfeited);
+            } else {
+                gone.insert(name.clone());
             }
         }
-        self.credit_injections();
+        self.credit_injections(&gone);
+        for name in gone {
+            let now = spent.get(&name).copied().unwrap_or_default();
+            let Some(budget) = self.ledger.budgets.get_mut(&name) else { continue };
+            let forfeited = budget.forfeit(&self.identity.boot_id, now);
+            if forfeited > 0 {
+                settled.lost.insert(name, forfeited);
+            }
+        }
         settled
     }
 
-    /// What probes injected since their marks, by the kernel's count of their budgets.
-    fn credit_injections(&mut self) {
+    /// What probes injected since their marks, by the kernel's last known count of their budgets. Where the count is
+    /// gone, so is the mark.
+    fn credit_injections(&mut self, gone: &BTreeSet<BudgetName>) {
         for remembered in self.ledger.probes.values_mut() {
-            let budget = self.ledger.budgets.get(&remembered.budget());
+            let name = remembered.budget();
+            let budget = self.ledger.budgets.get(&name);
             if let (Some(mark), Some(budget)) = (remembered.mark, budget) {
                 remembered.tally.injections = mark.injections + budget.seen.saturating_sub(mark.seen);
+            }
+            if gone.contains(&name) {
+                remembered.mark = None;
             }
         }
     }

@@ -262,7 +262,6 @@ impl Agent {
         self.ledger.held = Some(Held { set, content });
         self.drop_others(now);
         self.fit_budgets();
-        self.forget(actions);
         self.failures.retain(|id, _| self.ledger.held_probe(id).is_some());
         actions.push(Action::Store);
     }

@@ -37,6 +37,7 @@ impl Agent {
                 *known = tally;
             }
         }
+        self.forget(actions);
         actions.push(Action::Store);
         if self.wants_more(&tried, now) {
             self.converge(now, actions);

@@ -1,1 +1,6 @@
-
+mod budgets;
+mod ends;
+mod fence;
+mod leases;
+mod property;
+mod rig;

@@ -1,6 +1,9 @@
 //! What is to be attached now.
 
-use std::{collections::BTreeSet, num::NonZeroU32};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+};
 
 use faultline_core::desired::Probe;
 use jiff::Timestamp;
@@ -59,8 +62,9 @@ impl Agent {
             return Vec::new();
         }
         let mut wanted = Vec::new();
+        let drawn = self.drawn();
         for probe in self.ledger.held_probes().to_vec() {
-            match self.case(&probe, now) {
+            match self.case(&probe, &drawn, now) {
                 Case::Attach(probe) => wanted.push(*probe),
                 Case::Failed(error) => drop(self.failures.insert(probe.id, error)),
                 Case::Over | Case::Waits => drop(self.failures.remove(&probe.id)),
@@ -69,7 +73,13 @@ impl Agent {
         wanted
     }
 
-    fn case(&mut self, probe: &Probe, now: Now) -> Case {
+    /// Which attached probe draws from which budget.
+    fn drawn(&self) -> BTreeMap<BudgetName, String> {
+        let known = self.attached.keys().filter_map(|id| Some((id, self.ledger.probes.get(id)?)));
+        known.map(|(id, known)| (known.budget(), id.clone())).collect()
+    }
+
+    fn case(&mut self, probe: &Probe, drawn: &BTreeMap<BudgetName, String>, now: Now) -> Case {
         let ends = self.end_of(probe, now);
         if now.boot >= ends {
             return Case::Over;
@@ -86,12 +96,7 @@ impl Agent {
                 }
             },
         };
-        let drawn_by_another = self
-            .attached
-            .keys()
-            .filter(|id| **id != probe.id)
-            .any(|id| self.ledger.probes.get(id).is_some_and(|other| other.budget() == name));
-        if drawn_by_another {
+        if drawn.get(&name).is_some_and(|id| *id != probe.id) {
             return Case::Waits;
         }
         Case::Attach(Box::new(Wanted { probe: probe.clone(), times, ends, budget: name.key() }))

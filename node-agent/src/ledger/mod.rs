@@ -155,6 +155,20 @@ impl Budget {
         self.earlier.saturating_add(self.seen)
     }
 
+    /// The kernel's count is gone: what was granted and is not known to be spent is given up. Counting goes on from
+    /// `now`, which is what the kernel says in this boot. Returns how many injections were given up.
+    pub fn forfeit(&mut self, boot_id: &str, now: u64) -> u64 {
+        let charged = self.charged();
+        let allowed = self.allowed.filter(|_| self.granted);
+        let forfeited = allowed.map_or(0, |allowed| allowed.saturating_sub(charged));
+        self.lost = self.lost.saturating_add(forfeited);
+        self.earlier = charged.saturating_add(forfeited).saturating_sub(now);
+        self.seen = now;
+        self.granted = false;
+        self.boot_id = boot_id.into();
+        forfeited
+    }
+
     /// What the kernel may let through in this boot, over the whole of it; `None`: unlimited.
     #[must_use]
     pub fn allowed_in_this_boot(&self) -> Option<u64> {

@@ -1,0 +1,141 @@
+use faultline_core::{ledger::Generation, report::ProbeState};
+use faultline_wire::message::Renew;
+
+use super::{super::*, rig::*};
+
+fn running() -> (Rig, String) {
+    let mut rig = Rig::new();
+    rig.open();
+    rig.desire(&set(1, &[probe("a", "pod")]));
+    let id = probe("a", "pod").id;
+    assert_eq!(rig.hammer(&id, 1), 1);
+    (rig, id)
+}
+
+#[test]
+fn without_a_renewal_everything_is_detached_once_and_counted() {
+    let (mut rig, id) = running();
+    rig.wait(TTL - SECOND);
+    assert_eq!((rig.attached(), rig.expiries()), (1, 0));
+    rig.wait(SECOND);
+    assert_eq!((rig.attached(), rig.expiries()), (0, 1));
+    let ProbeState::Failed { error } = rig.state_of(&id) else { panic!("still attached") };
+    assert!(error.contains("lease"), "{error}");
+    rig.wait(TTL * 3);
+    assert_eq!(rig.expiries(), 1);
+}
+
+#[test]
+fn the_machine_wakes_by_itself_when_the_lease_ends() {
+    let (rig, _) = running();
+    let ends = lease::after(rig.now.boot, TTL);
+    assert!(rig.agent.wake_at() <= ends);
+    assert_eq!(rig.kernel.0.lock().unwrap().lease(), ends);
+}
+
+#[test]
+fn a_renewal_extends_and_one_after_the_end_attaches_again() {
+    let (mut rig, id) = running();
+    for _ in 0..10 {
+        rig.wait(TTL / 3);
+        rig.renew();
+    }
+    assert_eq!((rig.attached(), rig.expiries()), (1, 0));
+    rig.wait(TTL * 2);
+    assert_eq!((rig.attached(), rig.expiries()), (0, 1));
+    rig.renew();
+    assert_eq!((rig.attached(), rig.hammer(&id, 1)), (1, 1));
+}
+
+#[test]
+fn a_renewal_of_another_generation_extends_nothing_and_is_answered_with_ours() {
+    let (mut rig, _) = running();
+    rig.renew();
+    rig.wait(TTL - SECOND);
+    rig.sent.clear();
+    let generation = Generation { epoch: 1, counter: 2 };
+    rig.feed(Input::Received(Received::Renew(Renew { generation, seq: 9 }), rig.now.boot));
+    let Some(AgentMessage::RenewAck(ack)) = rig.sent.last() else { panic!("{:?}", rig.sent) };
+    assert_eq!((ack.generation.counter, ack.seq), (1, 9));
+    rig.wait(SECOND);
+    assert_eq!(rig.expiries(), 1);
+}
+
+#[test]
+fn a_renewal_that_was_long_on_its_way_counts_from_when_it_was_called_for() {
+    let (mut rig, _) = running();
+    let heard = rig.now.boot;
+    // Stopped for two leases; the renewals of that time were waiting in the socket.
+    rig.pass(TTL * 2);
+    for _ in 0..6 {
+        rig.renew_heard(heard);
+    }
+    assert_eq!((rig.attached(), rig.expiries()), (0, 1));
+    rig.renew();
+    assert_eq!(rig.attached(), 1);
+}
+
+#[test]
+fn a_claim_from_the_future_gives_no_more_than_one_from_now() {
+    let (mut rig, _) = running();
+    rig.renew_heard(BootNanos::NEVER);
+    assert_eq!(rig.kernel.0.lock().unwrap().lease(), lease::after(rig.now.boot, TTL));
+}
+
+#[test]
+fn the_end_of_a_session_is_not_the_end_of_the_lease() {
+    let (mut rig, id) = running();
+    rig.feed(Input::Closed);
+    rig.wait(SECOND);
+    assert_eq!(rig.hammer(&id, 1), 1);
+    rig.wait(TTL);
+    assert_eq!((rig.attached(), rig.expiries()), (0, 1));
+}
+
+#[test]
+fn a_restarted_agent_attaches_only_after_a_renewal() {
+    let (rig, id) = running();
+    let mut rig = rig.crash();
+    rig.wait(SECOND * 10);
+    assert_eq!(rig.attached(), 0);
+    rig.open();
+    rig.wait(SECOND);
+    assert_eq!(rig.attached(), 0);
+    rig.renew();
+    assert_eq!((rig.attached(), rig.hammer(&id, 1)), (1, 1));
+    assert_eq!(rig.expiries(), 0, "a lease that was never had cannot end");
+}
+
+#[test]
+fn a_renewal_is_answered_by_a_report_where_anything_changed_and_else_briefly() {
+    let (mut rig, id) = running();
+    rig.renew();
+    assert!(matches!(rig.sent.last(), Some(AgentMessage::Report(_))));
+    rig.renew();
+    assert!(matches!(rig.sent.last(), Some(AgentMessage::RenewAck(_))));
+    rig.hammer(&id, 3);
+    rig.renew();
+    let Some(AgentMessage::Report(report)) = rig.sent.last() else { panic!("no report") };
+    assert_eq!((report.probes[0].counters.injections, report.probes[0].spent), (4, 4));
+}
+
+#[test]
+fn the_reconciler_hears_of_the_agent_twice_within_a_lease_though_it_asks_nothing() {
+    let (mut rig, _) = running();
+    rig.sent.clear();
+    rig.wait(TTL / 2);
+    assert!(matches!(rig.sent[..], [.., AgentMessage::Report(_)]), "{:?}", rig.sent);
+}
+
+#[test]
+fn a_stop_detaches_everything_and_reports_it() {
+    let (mut rig, id) = running();
+    rig.hammer(&id, 4);
+    rig.feed(Input::Stop);
+    assert_eq!(rig.attached(), 0);
+    let Some(AgentMessage::Report(report)) = rig.sent.last() else { panic!("no report") };
+    assert_eq!(report.probes[0].counters.injections, 5);
+    assert_ne!(report.probes[0].state, ProbeState::Attached);
+    rig.renew();
+    assert_eq!(rig.attached(), 0);
+}

@@ -1,0 +1,248 @@
+//! An agent, a fake kernel, a ledger that survives crashes, and a clock that the test moves.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use faultline_api::{ExperimentId, Fault, Frame, GoDuration, Kind, Percent};
+use faultline_core::{
+    desired::{DesiredSet, Probe, Target},
+    ledger::{Activation, Generation, RunKey},
+    report::{ProbeReport, ProbeState},
+};
+use faultline_wire::{Version, message::Renew};
+use tempfile::TempDir;
+
+use super::super::*;
+use crate::{
+    attachments::Attachments,
+    cgroups::Cgroups,
+    kernel::{Counters, FakeKernel, Kernel, Preflight, ProbeId, ProbeOutcome, ProbeSpec},
+    ledger::{LedgerStore as _, VolatileLedger, probe_id},
+};
+
+pub(super) const TTL: Duration = Duration::from_secs(15);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// A fake kernel that the test holds as well.
+#[derive(Clone, Default)]
+pub(super) struct SharedKernel(pub(super) Arc<Mutex<FakeKernel>>);
+
+impl Kernel for SharedKernel {
+    fn preflight(&self) -> Preflight {
+        self.0.lock().unwrap().preflight()
+    }
+    fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
+        self.0.lock().unwrap().converge(desired)
+    }
+    fn set_lease(&self, until: BootNanos) {
+        self.0.lock().unwrap().set_lease(until);
+    }
+    fn counters(&self) -> BTreeMap<ProbeId, Counters> {
+        self.0.lock().unwrap().counters()
+    }
+    fn spent(&self, key: BudgetKey) -> u64 {
+        self.0.lock().unwrap().spent(key)
+    }
+    fn forget_budget(&mut self, key: BudgetKey) {
+        self.0.lock().unwrap().forget_budget(key);
+    }
+}
+
+pub(super) struct Rig {
+    pub(super) agent: Agent,
+    pub(super) kernel: SharedKernel,
+    pub(super) store: VolatileLedger,
+    pub(super) now: Now,
+    pub(super) sent: Vec<AgentMessage>,
+    pub(super) events: Vec<Event>,
+    pub(super) settled: Settled,
+    attachments: Attachments,
+    boot_id: String,
+    tree: TempDir,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        Self::with(FakeKernel::new())
+    }
+
+    pub(super) fn with(kernel: FakeKernel) -> Self {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tree.path().join("victim")).unwrap();
+        let now = Now { wall: "2026-01-01T00:00:00Z".parse().unwrap(), boot: BootNanos(1_000_000_000_000) };
+        let kernel = SharedKernel(Arc::new(Mutex::new(kernel)));
+        Self::start(kernel, VolatileLedger::default(), now, "boot-1".into(), tree)
+    }
+
+    fn start(kernel: SharedKernel, store: VolatileLedger, now: Now, boot_id: String, tree: TempDir) -> Self {
+        let cgroups = Cgroups::open(tree.path(), None).unwrap();
+        let attachments = Attachments::new(Box::new(kernel.clone()), cgroups);
+        let identity =
+            Identity { node: "node-a".into(), boot_id: boot_id.clone(), kernel: attachments.report() };
+        let spent = attachments.observe(store.kept.budgets.keys()).spent;
+        let (agent, settled) = Agent::new(identity, store.kept.clone(), &spent);
+        let (sent, events) = (vec![], settled.events().collect());
+        let mut rig = Self { agent, kernel, store, now, sent, events, settled, attachments, boot_id, tree };
+        rig.store.store(rig.agent.ledger()).unwrap();
+        rig
+    }
+
+    /// The process dies without a word, and another takes its place.
+    pub(super) fn crash(self) -> Self {
+        let Self { kernel, store, now, boot_id, tree, attachments, .. } = self;
+        drop(attachments);
+        let old = std::mem::take(&mut *kernel.0.lock().unwrap());
+        let kernel = SharedKernel(Arc::new(Mutex::new(old.restarted())));
+        Self::start(kernel, store, now, boot_id, tree)
+    }
+
+    /// The machine dies, and comes back with nothing but its disk.
+    pub(super) fn reboot(self) -> Self {
+        let Self { store, now, boot_id, tree, .. } = self;
+        let now = Now { boot: BootNanos(20_000_000_000), ..now };
+        Self::start(SharedKernel::default(), store, now, boot_id + "+", tree)
+    }
+
+    pub(super) fn feed(&mut self, input: Input) {
+        let mut actions: VecDeque<_> = self.agent.handle(input, self.now).into();
+        while let Some(action) = actions.pop_front() {
+            let Some(input) = self.perform(action) else { continue };
+            for action in self.agent.handle(input, self.now).into_iter().rev() {
+                actions.push_front(action);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Input> {
+        let budgets: Vec<_> = self.agent.ledger().budgets.keys().cloned().collect();
+        match action {
+            Action::Store => self.store.store(self.agent.ledger()).unwrap(),
+            Action::SetLease(until) => self.attachments.set_lease(until),
+            Action::Forget(key) => self.attachments.forget(key),
+            Action::Send(message) => self.sent.push(message),
+            Action::Note(event) => self.events.push(event),
+            Action::Converge(wanted) => {
+                return Some(Input::Converged(self.attachments.converge(&wanted, budgets.iter())));
+            }
+            Action::Observe(purpose) => {
+                return Some(Input::Observed(self.attachments.observe(budgets.iter()), purpose));
+            }
+        }
+        None
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now.boot = lease::after(self.now.boot, time);
+        self.now.wall = self.now.wall.checked_add(time).unwrap();
+    }
+
+    pub(super) fn wait(&mut self, time: Duration) {
+        self.pass(time);
+        self.feed(Input::Tick);
+    }
+
+    pub(super) fn open(&mut self) {
+        self.feed(Input::Opened(Welcome { version: Version::OURS, lease_ttl: TTL, session: 1 }));
+    }
+
+    pub(super) fn desire(&mut self, desired: &Desired) {
+        self.feed(Input::Received(Received::Desired(desired.clone()), self.now.boot));
+    }
+
+    pub(super) fn renew(&mut self) {
+        self.renew_heard(self.now.boot);
+    }
+
+    /// A renewal by someone who heard of the agent last at `heard`.
+    pub(super) fn renew_heard(&mut self, heard: BootNanos) {
+        let generation = self.agent.ledger().accepted();
+        self.feed(Input::Received(Received::Renew(Renew { generation, seq: 1 }), heard));
+    }
+
+    /// A task in scope reaches the target that often; how often it failed.
+    pub(super) fn hammer(&mut self, id: &str, times: u64) -> u64 {
+        let mut kernel = self.kernel.0.lock().unwrap();
+        let failed = (0..times).filter(|_| kernel.inject(probe_id(id), self.now.boot)).count();
+        u64::try_from(failed).unwrap()
+    }
+
+    pub(super) fn attached(&self) -> usize {
+        self.kernel.0.lock().unwrap().attached().count()
+    }
+
+    pub(super) fn report_of(&self, id: &str) -> ProbeReport {
+        let report = self.agent.report(self.now);
+        report.probes.into_iter().find(|probe| probe.id == id).unwrap()
+    }
+
+    pub(super) fn state_of(&self, id: &str) -> ProbeState {
+        self.report_of(id).state
+    }
+
+    pub(super) fn last_ack(&self) -> &faultline_wire::message::Ack {
+        let acks = self.sent.iter().rev().filter_map(|message| match message {
+            AgentMessage::Ack(ack) => Some(ack),
+            _ => None,
+        });
+        acks.into_iter().next().unwrap()
+    }
+
+    pub(super) fn last_nack(&self) -> &Nack {
+        match self.sent.last() {
+            Some(AgentMessage::Nack(nack)) => nack,
+            other => panic!("no refusal: {other:?}"),
+        }
+    }
+
+    pub(super) fn expiries(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::LeaseExpired { .. })).count()
+    }
+}
+
+pub(super) fn run(name: &str) -> RunKey {
+    let experiment = ExperimentId { kind: Kind::KernelChaos, namespace: "default".into(), name: name.into() };
+    RunKey { experiment, activation: Activation(1) }
+}
+
+/// A probe of experiment `name` in slot 0 on the container `main` of `pod`, without limits.
+pub(super) fn probe(name: &str, pod: &str) -> Probe {
+    let run = run(name);
+    Probe {
+        id: format!("{run}/0/{pod}/main"),
+        run,
+        slot: 0,
+        target: Target {
+            namespace: "default".into(),
+            pod: pod.into(),
+            uid: pod.into(),
+            container: "main".into(),
+            container_id: None,
+            cgroup: Some("victim".into()),
+        },
+        fault: Fault::Slab,
+        call_chain: vec![Frame { function: "__x64_sys_mount".into() }],
+        probability: Percent::ALL,
+        times: None,
+        spent_elsewhere: 0,
+        duration: None,
+        ends: None,
+    }
+}
+
+pub(super) fn times(name: &str, pod: &str, times: u64) -> Probe {
+    Probe { times: Some(times), ..probe(name, pod) }
+}
+
+pub(super) fn lasting(name: &str, pod: &str, seconds: u64) -> Probe {
+    Probe { duration: Some(GoDuration::from_secs(seconds)), ..probe(name, pod) }
+}
+
+/// A set of generation `1.counter`.
+pub(super) fn set(counter: u64, probes: &[Probe]) -> Desired {
+    let mut probes = probes.to_vec();
+    probes.sort_by(|a, b| a.id.cmp(&b.id));
+    let content = format!("sha256:{counter:064x}");
+    Desired { set: DesiredSet { generation: Generation { epoch: 1, counter }, probes }, content }
+}
