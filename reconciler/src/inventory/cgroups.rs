@@ -43,7 +43,7 @@ impl Cgroups {
     /// # Errors
     /// `root` is not there or is not in a cgroup v2 hierarchy.
     pub fn beneath(root: &Path, node: &str) -> Result<Self, InventoryError> {
-        let named = |source| InventoryError::Cgroups { path: root.display().to_string(), source };
+        let named = |reason| InventoryError::Cgroups { path: root.display().to_string(), reason };
         let root = root.canonicalize().map_err(named)?;
         let is_cgroup2 =
             |path: &Path| statfs(path).is_ok_and(|fs| fs.f_type.cast_unsigned() == CGROUP2_MAGIC);
@@ -65,7 +65,7 @@ impl Cgroups {
     /// # Errors
     /// The root cannot be listed. Cgroups that vanish meanwhile are left out.
     pub fn observe(&self, now: Timestamp) -> Result<Inventory, InventoryError> {
-        let named = |source| InventoryError::Cgroups { path: self.root.display().to_string(), source };
+        let named = |reason| InventoryError::Cgroups { path: self.root.display().to_string(), reason };
         let mut inventory = Inventory {
             observed_at: now,
             nodes: BTreeMap::from([(self.node.clone(), Node::default())]),

@@ -12,7 +12,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Reads a file of an inventory's shape. JSON is YAML, so one parser reads both; unknown fields are errors.
 pub(super) fn read(path: &Path) -> Result<Inventory, InventoryError> {
     let name = || path.display().to_string();
-    let failed = |source| InventoryError::Read { path: name(), source };
+    let failed = |reason| InventoryError::Read { path: name(), reason };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
     file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;

@@ -23,12 +23,12 @@ pub enum Provider {
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
     /// The file cannot be read.
-    #[error("the inventory {path} cannot be read: {source}")]
+    #[error("the inventory {path} cannot be read: {reason}")]
     Read {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The file is larger than is read.
     #[error("the inventory {path} is larger than {limit} bytes")]
@@ -47,12 +47,12 @@ pub enum InventoryError {
         detail: String,
     },
     /// The cgroups cannot be listed.
-    #[error("the cgroups beneath {path} cannot be read: {source}")]
+    #[error("the cgroups beneath {path} cannot be read: {reason}")]
     Cgroups {
         /// The directory.
         path: String,
         /// Why.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The directory of the cgroups is not in a cgroup v2 hierarchy.
     #[error("{path} is not in a cgroup v2 hierarchy")]

@@ -1,0 +1,164 @@
+//! The command line as a user meets it: what is printed, where, and the exit code. `SNAPSHOTS=overwrite` writes the
+//! expected texts anew.
+#![forbid(unsafe_code)]
+
+use std::{fs, path::Path};
+
+use snapbox::{Data, cmd::Command};
+
+const CAPS: &[u8] = include_bytes!("../../policies/modules/cap_limits.wasm");
+const DENY: &[u8] = include_bytes!("../../policies/modules/deny_all.wasm");
+const NOW: &str = "--now=2026-03-01T12:00:00Z";
+
+/// Arguments, exit code, and where the expected text is: `<name>.stdout` or, for errors, `<name>.stderr`.
+const CASES: &[(&str, &[&str], i32)] = &[
+    ("validate-good", &["validate", "experiments", "guardrails"], 0),
+    ("validate-broken", &["validate", "broken"], 1),
+    ("validate-broken-json", &["validate", "broken/typos.yaml", "-o", "json"], 1),
+    ("validate-twice", &["validate", "experiments", "experiments/mount.yaml"], 1),
+    ("validate-no-module", &["validate", "unguarded"], 1),
+    ("validate-nothing", &["validate", "nowhere"], 2),
+    ("plan", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW], 0),
+    ("plan-json", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "-o", "json"], 0),
+    ("plan-differs", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "--exit-code"], 1),
+    ("plan-without-inventory", &["plan", "--source=experiments", NOW], 0),
+    (
+        "plan-capped",
+        &["plan", "--source=experiments", "--platform=guardrails", "--inventory=inventory.yaml", NOW],
+        0,
+    ),
+    (
+        "plan-denied",
+        &["plan", "--source=experiments", "--platform=denied", "--inventory=inventory.yaml", NOW],
+        1,
+    ),
+    ("plan-undecided", &["plan", "--source=experiments", "--platform=unguarded", NOW], 2),
+    ("plan-broken", &["plan", "--source=broken", "--inventory=inventory.yaml", NOW], 1),
+    ("plan-unread", &["plan", "--source=nowhere", NOW], 2),
+    ("plan-bad-inventory", &["plan", "--source=experiments", "--inventory=bad-inventory.yaml", NOW], 2),
+    ("plan-no-ledger", &["plan", "--source=experiments", "--state-dir=nowhere", NOW], 2),
+    ("plan-same-name", &["plan", "--source=experiments", "--platform=other/experiments", NOW], 2),
+    ("plan-no-source", &["plan"], 2),
+    ("get-nobody", &["get", "runs", "--admin=127.0.0.1:1"], 2),
+    ("explain-no-name", &["explain", "mount-enomem"], 2),
+    ("admin-off-loopback", &["get", "runs", "--admin=10.0.0.1:80"], 2),
+    ("certs-nothing", &["certs", "init", "--dir=certs"], 2),
+];
+
+/// A copy of the fixtures, with modules.
+fn stage() -> tempfile::TempDir {
+    let stage = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/tree"), stage.path());
+    for (guardrails, module, bytes) in
+        [("guardrails", "cap_limits.wasm", CAPS), ("denied", "deny_all.wasm", DENY)]
+    {
+        let modules = stage.path().join(guardrails).join("modules");
+        fs::create_dir_all(&modules).unwrap();
+        fs::write(modules.join(module), bytes).unwrap();
+    }
+    stage
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to)
+        } else {
+            drop(fs::copy(entry.path(), to).unwrap())
+        }
+    }
+}
+
+fn faultline(stage: &Path) -> Command {
+    Command::new(snapbox::cmd::cargo_bin!("faultline"))
+        .current_dir(stage)
+        // Compiled modules are kept between the cases, as they are between a user's commands.
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("COLUMNS", "100")
+}
+
+fn expected(name: &str, stream: &str) -> Data {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cli/{name}.{stream}"));
+    Data::read_from(&path, None)
+}
+
+#[test]
+fn every_command_prints_what_is_expected_and_exits_as_documented() {
+    let stage = stage();
+    for (name, arguments, code) in CASES {
+        println!("{name}: faultline {}", arguments.join(" "));
+        let assert = faultline(stage.path()).args(*arguments).assert().code(*code);
+        let stderr = assert.get_output().stderr.clone();
+        if assert.get_output().stdout.is_empty() {
+            assert.stderr_eq_(expected(name, "stderr"));
+        } else {
+            assert!(stderr.is_empty(), "{}", String::from_utf8_lossy(&stderr));
+            assert.stdout_eq_(expected(name, "stdout"));
+        }
+    }
+}
+
+#[test]
+fn every_command_has_an_example_in_its_help() {
+    let stage = tempfile::tempdir().unwrap();
+    for command in
+        ["validate", "plan", "run", "up", "get", "explain", "preflight", "certs init", "completions"]
+    {
+        let output = faultline(stage.path()).args(command.split(' ')).arg("--help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.contains(&format!("Examples:\n  faultline {command}")), "{command}: {help}");
+    }
+}
+
+#[test]
+fn the_commands_of_later_issues_are_not_listed() {
+    let stage = tempfile::tempdir().unwrap();
+    let output = faultline(stage.path()).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for later in ["halt", "release", "suspend", "events", "schedule", "import", "policy", "compile"] {
+        assert!(!help.contains(&format!("  {later} ")), "{later}: {help}");
+    }
+}
+
+#[test]
+fn colours_are_off_where_nobody_sees_them_and_json_is_json() {
+    let stage = stage();
+    let broken = faultline(stage.path()).args(["validate", "broken"]).output().unwrap();
+    assert!(!broken.stdout.contains(&0x1b), "no escape in a pipe");
+    for format in ["json", "yaml"] {
+        let arguments = ["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "-o", format];
+        let output = faultline(stage.path()).args(arguments).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let value: serde_json::Value = match format {
+            "json" => serde_json::from_str(&text).unwrap(),
+            _ => serde_saphyr::from_str(&text).unwrap(),
+        };
+        assert_eq!(value["runs"].as_array().unwrap().len(), 2, "{format}");
+    }
+}
+
+#[test]
+fn certificates_are_made_once_and_keys_are_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = tempfile::tempdir().unwrap();
+    let init = |more: &[&str]| {
+        let arguments = ["certs", "init", "--dir=certs", "--server=localhost", "--node=n1"];
+        faultline(stage.path()).args(arguments).args(more).output().unwrap()
+    };
+    assert!(init(&[]).status.success());
+    let key = fs::metadata(stage.path().join("certs/n1.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    assert_eq!(init(&[]).status.code(), Some(2), "what is there is not overwritten");
+    assert!(init(&["--force"]).status.success());
+}
+
+#[test]
+fn a_shell_gets_completions_for_every_command() {
+    let stage = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = faultline(stage.path()).args(["completions", shell]).output().unwrap();
+        assert!(String::from_utf8(output.stdout).unwrap().contains("validate"), "{shell}");
+    }
+}
