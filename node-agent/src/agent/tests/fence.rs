@@ -107,7 +107,7 @@ fn each_probe_is_acknowledged_with_its_own_error_and_tried_again() {
     broken.call_chain[0].function = "no_such".into();
     let mut lost = probe("c", "pod");
     lost.target.cgroup = Some("gone".into());
-    rig.desire(&set(1, &[probe("a", "pod"), broken.clone(), lost.clone()]));
+    rig.desire(&set(1, &[probe("a", "pod"), broken.clone(), lost]));
     let errors: Vec<_> = rig.last_ack().probes.iter().map(|ack| &ack.state).cloned().collect();
     assert_eq!(errors[0], ProbeState::Attached);
     let failed = |state: &ProbeState| match state {
