@@ -191,6 +191,12 @@ impl Run {
         matches!(self.state, RunState::Pending | RunState::Running)
     }
 
+    /// Whether it is held because nobody knows whether it already ran.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        self.state == RunState::Held && self.reason == Reason::Unconfirmed
+    }
+
     /// How many slots may hold a target now.
     #[must_use]
     pub fn usable_slots(&self) -> usize {

@@ -32,7 +32,7 @@ pub(super) fn decide<'a>(
         next.end(RunState::Stopped, Reason::Removed, "its document left the tree", now);
         return Some(candidate(key, Step::End, next));
     };
-    if next.reason != Reason::Unconfirmed {
+    if !next.is_unconfirmed() {
         next.set(RunState::Held, reason, why);
     }
     Some(candidate(key, Step::Hold, next))

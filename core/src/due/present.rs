@@ -114,11 +114,12 @@ fn go_on(
             next.end(RunState::Stopped, Reason::Denied, why, now);
             (Step::End, next)
         }
+        // Only a rerun lifts this, whatever else comes and goes.
+        _ if run.is_unconfirmed() => (Step::Hold, next),
         Some((reason, why)) => {
             next.set(RunState::Held, reason, why);
             (Step::Hold, next)
         }
-        None if run.state == RunState::Held && run.reason == Reason::Unconfirmed => (Step::Hold, next),
         None => (resume(&mut next, edited), next),
     }
 }

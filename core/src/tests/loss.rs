@@ -67,6 +67,20 @@ fn bounded_experiments_that_nobody_knows_are_held_until_a_rerun() {
 }
 
 #[test]
+fn what_is_unconfirmed_stays_so_whatever_else_holds_it_in_between() {
+    let mut world = forgetful(&[Document::named("x")]);
+    forget(&mut world);
+    world.write("y.yaml", Document::named("y").yaml()).settle();
+    let good = world.files["y.yaml"].clone();
+    world.guard("g", "", "trap").settle();
+    world.guard("g", "", "allow").settle();
+    world.write("y.yaml", "{ [").settle();
+    world.write("y.yaml", good).settle();
+    assert_eq!((world.run("y").state, world.run("y").reason), (RunState::Held, Reason::Unconfirmed));
+    assert!(world.hit("y").is_empty());
+}
+
+#[test]
 fn a_late_agent_confirms_what_was_held_for_its_sake() {
     let mut world = forgetful(&[Document::named("x"), Document::named("y").mode("all", None)]);
     let (x, y) = (world.hit("x"), world.hit("y"));
