@@ -9,7 +9,8 @@ use faultline_lab_init::frame::{Command, Exit, Message, Stream, WindowSize};
 use faultline_lab_init::link::{StreamReader, StreamWriter};
 
 use crate::clock;
-use crate::vm::{Shared, VmError};
+use crate::supervisor::Shared;
+use crate::vm::VmError;
 
 /// How long output may still come after a process ended, from children that it left behind.
 const LEFTOVER_OUTPUT: Duration = Duration::from_secs(2);

@@ -30,6 +30,7 @@ pub mod packages;
 mod progress;
 pub mod prometheus;
 mod qemu;
+mod supervisor;
 mod transfer;
 mod vm;
 

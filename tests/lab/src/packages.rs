@@ -47,7 +47,7 @@ const BUILD: &[(&str, Probe)] = &[
     ("gcc", Cmd("gcc")),
     ("libc6-dev", File("/usr/include/stdio.h")),
     ("make", Cmd("make")),
-    ("binutils", Cmd("objcopy")),
+    ("binutils", Cmd("ld")),
     ("dwarves", Cmd("pahole")),
     ("bc", Cmd("bc")),
     ("flex", Cmd("flex")),

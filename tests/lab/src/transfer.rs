@@ -61,6 +61,7 @@ impl Vm {
             .arg("-C")
             .arg(into.as_ref())
             .stdin(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .map_err(fail)?;
         if let (Some(mut from), Some(mut to)) = (process.stdout.take(), tar.stdin.take()) {

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use super::elf;
 use super::recipe::{self, Recipe};
 use super::source;
 use super::store::{self, Meta};
@@ -161,15 +162,8 @@ impl Build<'_> {
         for (made, name) in kept {
             fs::copy(self.tree.join(made), finished.join(name))?;
         }
-        // As a loadable section it comes out as its bare content.
-        let status = Command::new("objcopy")
-            .args(["-O", "binary", "--only-section=.BTF", "--set-section-flags", ".BTF=alloc"])
-            .args([self.tree.join("vmlinux"), finished.join(store::BTF)])
-            .status()?;
-        if status.success() {
-            Ok(finished)
-        } else {
-            Err(io::Error::other("objcopy could not extract the BTF"))
-        }
+        let btf = elf::section(&mut File::open(self.tree.join("vmlinux"))?, ".BTF")?;
+        fs::write(finished.join(store::BTF), btf)?;
+        Ok(finished)
     }
 }

@@ -1,6 +1,7 @@
 //! The kernels a machine can boot, and how each is come by.
 
 mod build;
+mod elf;
 mod recipe;
 mod source;
 mod stock;

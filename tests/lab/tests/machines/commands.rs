@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use faultline_lab::{Exec, Exit, KernelId, VmError, WindowSize};
 
-use super::{LIMIT, boot, shell, until};
+use super::{LIMIT, boot, lab, shell, small, until};
 
 #[test]
 fn every_kernel_runs_commands_and_tells_how_they_end() {
@@ -27,12 +27,18 @@ fn every_kernel_runs_commands_and_tells_how_they_end() {
 #[test]
 fn the_built_kernels_inject_and_the_stock_kernel_does_not() {
     for (id, injects) in [(KernelId::V6_1, true), (KernelId::V6_12, true), (KernelId::Stock, false)] {
-        let Some(vm) = boot(&id) else { return };
+        let Some(kernel) = lab(&id) else { return };
+        let (vm, folder) = (small().boot(&kernel).unwrap(), tempfile::tempdir().unwrap());
         let list = shell(&vm, "grep -w should_failslab /sys/kernel/debug/error_injection/list");
         assert_eq!(list.success(), injects, "{id}: {}", list.text());
         let ready =
             shell(&vm, "test -f /sys/kernel/btf/vmlinux && mount | grep -c -E '^(bpf|tracefs|cgroup2) '");
         assert_eq!(ready.text(), "3", "{id}");
+        if let Some(btf) = &kernel.btf {
+            let copy = folder.path().join("btf");
+            vm.get("/sys/kernel/btf/vmlinux", &copy).unwrap();
+            assert!(std::fs::read(btf).unwrap() == std::fs::read(copy).unwrap(), "{id}: another BTF");
+        }
     }
 }
 

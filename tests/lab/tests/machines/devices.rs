@@ -66,7 +66,7 @@ fn cpus_memory_and_the_command_line_are_as_asked() {
     assert_eq!(shell(&vm, "nproc").text(), "4");
     let kib: u32 = shell(&vm, "awk '/MemTotal/ { print $2 }' /proc/meminfo").text().parse().unwrap();
     assert!((600 * 1024..700 * 1024).contains(&kib), "{kib}");
-    assert!(shell(&vm, "dmesg | grep 'Dynamic Preempt: full'").success());
+    assert_eq!(shell(&vm, "cat /sys/kernel/debug/sched/preempt").text(), "none voluntary (full)");
 }
 
 #[test]

@@ -50,8 +50,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "kernels are built, boot, run commands, and are stopped when they hang",
         budget_min: 24,
         commands: &[
-            "cargo test --package faultline-lab --package faultline-lab-init",
             "cargo lab build --all",
+            "cargo test --package faultline-lab --package faultline-lab-init",
         ],
     },
     Suite {

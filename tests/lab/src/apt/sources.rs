@@ -1,46 +1,14 @@
-//! Debian packages from suites that this machine does not have configured, without touching its
-//! configuration: an apt of our own in the cache, with sources derived from the machine's mirror.
+//! Sources of packages: the machine's own, in either of apt's formats, and those the lab derives.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{fs, io};
+use std::fs;
+use std::path::PathBuf;
 
-use crate::cache::Cache;
-use crate::packages::tail;
-
-/// Names the mirror of a machine that is not Debian.
-pub const MIRROR_VARIABLE: &str = "FAULTLINE_LAB_DEBIAN_MIRROR";
 /// The release whose kernels the lab uses.
 const RELEASE: &str = "bookworm";
 
-/// Why a package is not to be had.
-#[derive(Debug, thiserror::Error)]
-pub enum AptError {
-    /// The machine's sources name no Debian mirror.
-    #[error(
-        "this machine's apt sources name no Debian mirror; set {MIRROR_VARIABLE} to the address of one \
-         (with the package debian-archive-keyring installed)"
-    )]
-    NoMirror,
-    /// apt failed.
-    #[error("{what} failed:\n{tail}")]
-    Failed {
-        /// What was tried.
-        what: String,
-        /// The end of what it said.
-        tail: String,
-    },
-    /// The mirror does not have it.
-    #[error("the Debian mirror has no package {0}")]
-    NoPackage(String),
-    /// A file of our own.
-    #[error("cannot prepare apt in the cache")]
-    Io(#[from] io::Error),
-}
-
 /// One suite of one archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Source {
+pub(super) struct Source {
     uri: String,
     suite: String,
     components: String,
@@ -48,81 +16,8 @@ struct Source {
     signed_by: Option<String>,
 }
 
-/// An apt that knows the suites the lab needs, and whose lists are fresh.
-pub(crate) struct Apt {
-    options: Vec<String>,
-}
-
-impl Apt {
-    /// Derives the sources and fetches their lists.
-    pub(crate) fn update(cache: &Cache) -> Result<Self, AptError> {
-        let root = cache.folder("apt")?;
-        let sources = derive(&configured(), std::env::var(MIRROR_VARIABLE).ok()).ok_or(AptError::NoMirror)?;
-        for folder in ["lists/partial", "cache/archives/partial", "sources"] {
-            fs::create_dir_all(root.join(folder))?;
-        }
-        fs::write(root.join("sources/faultline.sources"), render(&sources))?;
-        let path = |name: &str| root.join(name).display().to_string();
-        let settings = [
-            format!("Dir::Etc::sourceparts={}", path("sources")),
-            "Dir::Etc::sourcelist=/dev/null".into(),
-            format!("Dir::State::lists={}", path("lists")),
-            format!("Dir::Cache={}", path("cache")),
-            // The cache belongs to the caller, where apt's own user cannot write.
-            format!("APT::Sandbox::User={}", if rustix::process::geteuid().is_root() { "root" } else { "" }),
-        ];
-        let options = settings.into_iter().flat_map(|setting| ["-o".into(), setting]).collect();
-        let apt = Self { options };
-        apt.run("apt-get", &["-q", "update"], &root)?;
-        Ok(apt)
-    }
-
-    /// Names of packages that begin like this.
-    pub(crate) fn names(&self, prefix: &str) -> Result<Vec<String>, AptError> {
-        let listed = self.run("apt-cache", &["pkgnames", prefix], Path::new("/"))?;
-        Ok(listed.lines().map(String::from).collect())
-    }
-
-    /// The version that would be downloaded.
-    pub(crate) fn version(&self, package: &str) -> Result<String, AptError> {
-        let shown = self.run("apt-cache", &["show", "--no-all-versions", package], Path::new("/"));
-        let shown = shown.map_err(|_| AptError::NoPackage(package.into()))?;
-        let version = shown.lines().find_map(|line| line.strip_prefix("Version: ")).map(String::from);
-        version.ok_or_else(|| AptError::NoPackage(package.into()))
-    }
-
-    /// Downloads a package and unpacks its files, unconfigured, below `into`.
-    pub(crate) fn unpack(&self, package: &str, into: &Path) -> Result<(), AptError> {
-        let folder = tempfile::tempdir_in(into)?;
-        self.run("apt-get", &["-q", "download", package], folder.path())?;
-        let deb = fs::read_dir(folder.path())?.flatten().map(|entry| entry.path()).find(|path| is_deb(path));
-        let deb = deb.ok_or_else(|| AptError::NoPackage(package.into()))?;
-        let output = Command::new("dpkg-deb").arg("-x").arg(&deb).arg(into).output()?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(AptError::Failed { what: format!("unpacking {}", deb.display()), tail: tail(&output.stderr, 10) })
-    }
-
-    fn run(&self, program: &str, arguments: &[&str], folder: &Path) -> Result<String, AptError> {
-        let output =
-            Command::new(program).args(&self.options).args(arguments).current_dir(folder).output()?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        Err(AptError::Failed {
-            what: format!("{program} {}", arguments.join(" ")),
-            tail: tail(&output.stderr, 10),
-        })
-    }
-}
-
-fn is_deb(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "deb")
-}
-
 /// Everything in the machine's own sources.
-fn configured() -> Vec<Source> {
+pub(super) fn configured() -> Vec<Source> {
     let parts =
         fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> = parts.collect();
@@ -141,7 +36,7 @@ fn configured() -> Vec<Source> {
 
 /// The suites the lab needs: the release, its security updates and its backports, from the mirrors
 /// that the machine uses for its own release. A newer Debian keeps its own suites besides.
-fn derive(configured: &[Source], mirror: Option<String>) -> Option<Vec<Source>> {
+pub(super) fn derive(configured: &[Source], mirror: Option<String>) -> Option<Vec<Source>> {
     if let Some(uri) = mirror {
         let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg".to_owned();
         let suites = [RELEASE.to_owned(), format!("{RELEASE}-backports")];
@@ -178,7 +73,7 @@ fn has_main(source: &Source) -> bool {
         && !source.uri.starts_with("cdrom:")
 }
 
-fn render(sources: &[Source]) -> String {
+pub(super) fn render(sources: &[Source]) -> String {
     let stanza = |Source { uri, suite, components, signed_by }: &Source| {
         let signed = signed_by.as_ref().map_or(String::new(), |key| {
             format!("Signed-By:{}{key}\n", if key.starts_with('\n') { "" } else { " " })
