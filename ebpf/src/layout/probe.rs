@@ -13,10 +13,12 @@ pub const BUDGET: usize = 8;
 ///
 /// There is one place more than there can be frames, so that a finished chain reads a 0 and never advances.
 pub const FUNCTIONS: usize = 24;
+/// A zero before the addresses: what a walk that has found all frames goes on comparing with.
+pub const NO_SITE: usize = FUNCTIONS + 2 * (MAX_FRAMES + 1);
 /// Address of each frame's function.
-pub const SITES: usize = FUNCTIONS + 2 * (MAX_FRAMES + 1);
+pub const SITES: usize = NO_SITE + 8;
 /// Size of an entry in bytes.
-pub const SIZE: usize = SITES + 8 * (MAX_FRAMES + 1);
+pub const SIZE: usize = SITES + 8 * MAX_FRAMES;
 
 /// A return address less than this many bytes after a function's start is the call that the kernel patched
 /// into its entry: five bytes, after an optional four of `endbr64`. The function's own first call ends no
@@ -72,6 +74,8 @@ mod tests {
         let entry = Probe { target: Target::Bio, budget: [9; 16], frames }.encode();
         assert_eq!(entry[TARGET..BUDGET], [2, 0, 0, 0, 15, 0, 0, 0]);
         assert_eq!(entry[BUDGET..FUNCTIONS], [9; 16]);
-        assert_eq!(entry[SITES - 4..SITES + 2], [3, 0, 0, 0, 0x22, 0x11]);
+        assert_eq!(entry[NO_SITE - 4..NO_SITE], [3, 0, 0, 0]);
+        assert_eq!(entry[NO_SITE..SITES + 2], [0, 0, 0, 0, 0, 0, 0, 0, 0x22, 0x11]);
+        assert_eq!(entry[SIZE - 8..], 0x1122u64.to_le_bytes());
     }
 }

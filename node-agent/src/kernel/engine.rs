@@ -105,6 +105,18 @@ impl Engine {
         })
     }
 
+    /// The lease as last set.
+    #[must_use]
+    pub fn lease(&self) -> BootNanos {
+        BootNanos(self.maps.globals.load(globals::LEASE))
+    }
+
+    /// Cgroups that are members now, by the kernel's own count: inherited ones are in, removed ones are out.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.maps.members().map_or(0, |members| members.len())
+    }
+
     /// The programs attached now.
     #[must_use]
     pub fn programs(&self) -> Vec<ProgramStatus> {

@@ -47,6 +47,18 @@ impl AttachError {
     }
 }
 
+/// What the names of our programs start with.
+const PREFIX: &str = "fl_";
+
+/// The names of all programs of this project in the kernel, whoever loaded them: proof of a halt, or the sign
+/// of a second agent.
+///
+/// # Errors
+/// Listing programs needs CAP_SYS_ADMIN.
+pub fn loaded_programs() -> Result<Vec<String>, BpfError> {
+    Ok(sys::program_names()?.into_iter().filter(|name| name.starts_with(PREFIX)).collect())
+}
+
 impl Live {
     pub(super) fn attach(program: &Program, maps: &Maps) -> Result<Self, AttachError> {
         let insns = program.link(|map| maps.number(map));

@@ -198,6 +198,37 @@ pub(super) fn program_counts(program: BorrowedFd<'_>) -> Result<(u32, u64), BpfE
     Ok((info.verified_insns, info.recursion_misses))
 }
 
+/// The name of every program in the kernel, by rising id.
+pub(super) fn program_names() -> Result<Vec<String>, BpfError> {
+    let mut names = Vec::new();
+    let mut last = 0;
+    loop {
+        let mut attr = zeroed();
+        attr.__bindgen_anon_6.__bindgen_anon_1.start_id = last;
+        if absent(call("list programs", bpf_cmd::BPF_PROG_GET_NEXT_ID, &mut attr))?.is_none() {
+            return Ok(names);
+        }
+        // SAFETY: the kernel wrote the field next to the one above, both plain integers.
+        last = unsafe { attr.__bindgen_anon_6.next_id };
+        let mut attr = zeroed();
+        attr.__bindgen_anon_6.__bindgen_anon_1.prog_id = last;
+        match descriptor("open a program", bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attr) {
+            Ok(program) => names.push(program_name(program.as_fd())?),
+            // Gone since it was listed.
+            Err(error) if error.is(libc::ENOENT) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn program_name(program: BorrowedFd<'_>) -> Result<String, BpfError> {
+    // SAFETY: plain integers and arrays of them, for which all zeroes is a value.
+    let mut info: bpf_prog_info = unsafe { mem::zeroed() };
+    info_of(program, (&raw mut info).cast(), mem::size_of_val(&info))?;
+    let bytes = info.name.iter().map(|byte| byte.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
+    Ok(String::from_utf8(bytes).unwrap_or_default())
+}
+
 fn info_of(object: BorrowedFd<'_>, info: *mut u8, size: usize) -> Result<(), BpfError> {
     let mut attr = zeroed();
     attr.info.bpf_fd = number(object);

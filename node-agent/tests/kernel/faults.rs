@@ -60,7 +60,7 @@ fn a_chain_without_frames_fails_whatever_the_container_allocates_next() {
 }
 
 #[test]
-fn an_unlimited_page_fault_budget_of_three_leaves_the_victim_alive() {
+fn page_faults_up_to_a_budget_of_three_leave_the_victim_alive() {
     let Some(mut world) = World::new() else { return };
     let (target, mut victim) = world.container("target");
     let spec = failing_mounts(&target).fault(FaultKind::Page).frames(&[]).times(3);

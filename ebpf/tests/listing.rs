@@ -1,0 +1,77 @@
+//! The programs as text, for a kernel that exists only here.
+
+use faultline_ebpf::Target;
+use faultline_ebpf::btf::{Btf, BtfBuilder};
+use faultline_ebpf::codegen::{ChainFunction, cgroup_made, cgroup_removed, chain_entry, chain_exit, gate};
+use faultline_ebpf::facts::{Facts, TargetFacts};
+
+/// The least a kernel's BTF must hold.
+fn kernel() -> BtfBuilder {
+    let mut btf = BtfBuilder::new();
+    let word = btf.int("unsigned int", 4);
+    let long = btf.int("unsigned long", 8);
+    let flags = btf.typedef("gfp_t", word);
+    let pointer = btf.pointer(long);
+    btf.structure("signal_struct", 16, &[("oom_mm", pointer, 64)]);
+    btf.structure("task_struct", 40, &[("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192)]);
+    let css = btf.structure("cgroup_subsys_state", 16, &[("cgroup", pointer, 0), ("parent", pointer, 64)]);
+    btf.structure("cgroup", 40, &[("self", css, 0), ("kn", pointer, 128), ("root", pointer, 192)]);
+    btf.structure("kernfs_node", 16, &[("id", long, 64)]);
+    btf.structure("cgroup_root", 8, &[("hierarchy_id", word, 32)]);
+    btf.typedef("btf_trace_cgroup_mkdir", pointer);
+    btf.typedef("btf_trace_cgroup_rmdir", pointer);
+    btf.variable("__preempt_count", word);
+    btf.function("should_failslab", &[("s", pointer), ("gfpflags", flags)]);
+    btf.function("should_fail_alloc_page", &[("gfp_mask", flags), ("order", word)]);
+    btf.function("should_fail_bio", &[("bio", pointer)]);
+    btf
+}
+
+fn facts() -> (Btf, Facts) {
+    let btf = Btf::parse(kernel().build()).unwrap();
+    let facts = Facts::from_btf(&btf).unwrap();
+    (btf, facts)
+}
+
+fn mount() -> ChainFunction {
+    ChainFunction { name: "__x64_sys_mount".into(), number: 1, btf_id: 77 }
+}
+
+#[test]
+fn the_gate_of_a_slab_fault_reads_as_it_decides() {
+    let (btf, facts) = facts();
+    let target = TargetFacts::from_btf(&btf, Target::Slab).unwrap();
+    insta::assert_snapshot!(gate(&facts, &target, 3).unwrap().listing());
+}
+
+#[test]
+fn the_programs_of_a_chain_function() {
+    let (_, facts) = facts();
+    let (entry, exit) = (chain_entry(&facts, &mount(), 4).unwrap(), chain_exit(&facts, &mount(), 4).unwrap());
+    insta::assert_snapshot!(format!("{}\n{}", entry.listing(), exit.listing()));
+}
+
+#[test]
+fn the_programs_that_follow_cgroups() {
+    let (_, facts) = facts();
+    let (made, removed) = (cgroup_made(&facts, 2).unwrap(), cgroup_removed(&facts, 2).unwrap());
+    insta::assert_snapshot!(format!("{}\n{}", made.listing(), removed.listing()));
+}
+
+#[test]
+fn gates_differ_by_where_the_flags_are_and_what_they_answer() {
+    let (btf, facts) = facts();
+    let listing = |target| gate(&facts, &TargetFacts::from_btf(&btf, target).unwrap(), 3).unwrap().listing();
+    let (slab, page, bio) = (listing(Target::Slab), listing(Target::Page), listing(Target::Bio));
+    assert!(slab.contains("u64[r6+8]") && slab.contains("r1 = -12"));
+    assert!(page.contains("u64[r6+0]") && !page.contains("r1 = -12"));
+    assert!(!bio.contains("allocation flags") && bio.contains("r1 = -5"));
+}
+
+#[test]
+fn a_kernel_that_lacks_a_fact_is_told_which() {
+    let btf = Btf::parse(BtfBuilder::new().build()).unwrap();
+    assert_eq!(Facts::from_btf(&btf).unwrap_err().to_string(), "no __preempt_count, nor pcpu_hot");
+    let target = TargetFacts::from_btf(&btf, Target::Bio).unwrap_err();
+    assert_eq!(target.to_string(), "no should_fail_bio");
+}
