@@ -5,7 +5,7 @@ mod kernels;
 mod machine;
 mod run;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -124,7 +124,9 @@ impl Command {
             Self::List => kernels::list(context),
             Self::Clean(clean) => clean.execute(context),
             Self::Completions { shell } => {
-                clap_complete::generate(shell, &mut Cli::command(), "lab", &mut io::stdout());
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "lab", &mut script);
+                io::stdout().write_all(&script)?;
                 Ok(0)
             }
         }

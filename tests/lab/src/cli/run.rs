@@ -157,8 +157,10 @@ fn follow_size(process: &Process) -> Result<(), VmError> {
     }
 }
 
+/// A terminal that does not know its size says zero.
 fn window_size() -> WindowSize {
-    tcgetwinsize(rustix::stdio::stdin()).map_or(WindowSize { rows: 24, columns: 80 }, |size| WindowSize {
+    let size = tcgetwinsize(rustix::stdio::stdin()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
+    size.map_or(WindowSize { rows: 24, columns: 80 }, |size| WindowSize {
         rows: size.ws_row,
         columns: size.ws_col,
     })
