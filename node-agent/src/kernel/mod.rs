@@ -28,7 +28,7 @@ pub use engine::{Engine, EngineConfig, preflight};
 pub use error::{OpenError, ProbeError};
 pub use fake::FakeKernel;
 pub use preflight::{FaultVerdict, Mechanism, Preflight, Unusable};
-pub use programs::{ProgramStatus, loaded_programs};
+pub use programs::{Alone, ProgramStatus, loaded_programs};
 pub use spec::{
     Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome, ProbeSpec,
 };

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use aya_obj::generated::bpf_attach_type;
-use faultline_ebpf::asm::{AsmError, Attach, Program};
+use faultline_ebpf::asm::{AsmError, Attach, MapId, Program};
 use thiserror::Error;
 
 use super::maps::Maps;
@@ -59,9 +59,34 @@ pub fn loaded_programs() -> Result<Vec<String>, BpfError> {
     Ok(sys::program_names()?.into_iter().filter(|name| name.starts_with(PREFIX)).collect())
 }
 
+/// A program that is attached until this is dropped.
+#[derive(Debug)]
+pub struct Alone(#[expect(dead_code, reason = "held for its drop")] Live);
+
+impl Alone {
+    /// Attaches a program that uses no map: what measurements compare with.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn attach(program: &Program) -> Result<Self, BpfError> {
+        match Live::link(program, |_| -1) {
+            Ok(live) => Ok(Self(live)),
+            Err(AttachError::Load(error) | AttachError::Attach(error)) => Err(error),
+            Err(AttachError::Assemble(error)) => {
+                let source = std::io::Error::other(error);
+                Err(BpfError { call: "assemble a program", source, log: String::new() })
+            }
+        }
+    }
+}
+
 impl Live {
     pub(super) fn attach(program: &Program, maps: &Maps) -> Result<Self, AttachError> {
-        let insns = program.link(|map| maps.number(map));
+        Self::link(program, |map| maps.number(map))
+    }
+
+    fn link(program: &Program, descriptor: impl Fn(MapId) -> i32) -> Result<Self, AttachError> {
+        let insns = program.link(descriptor);
         let request = ProgramRequest {
             name: &program.name,
             insns: &insns,

@@ -43,9 +43,7 @@ impl World {
         let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(&name), protected: Vec::new() };
         let root = Path::new("/sys/fs/cgroup").join(&name);
         fs::create_dir(&root).unwrap();
-        let began = boot_now();
         let engine = Engine::open(&config).unwrap();
-        eprintln!("opened in {} ms", (boot_now().0 - began.0) / 1_000_000);
         engine.set_lease(BootNanos(boot_now().0 + LEASE_NS));
         Some(Self { engine, config, root, _turn: turn })
     }
@@ -66,10 +64,7 @@ impl World {
 
     /// Converges, and insists that every probe is attached.
     pub(crate) fn arm(&mut self, desired: &[ProbeSpec]) {
-        let began = boot_now();
-        let outcomes = self.engine.converge(desired);
-        eprintln!("converged in {} ms: {:?}", (boot_now().0 - began.0) / 1_000_000, self.engine.programs());
-        for outcome in outcomes {
+        for outcome in self.engine.converge(desired) {
             outcome.result.unwrap();
         }
     }
