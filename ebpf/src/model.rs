@@ -14,6 +14,8 @@ pub struct Record {
     pub tag: u64,
     /// Progress of all slots before it.
     pub before: u64,
+    /// Its function.
+    pub function: u16,
 }
 
 /// How far a task has come.
@@ -56,7 +58,7 @@ impl TaskState {
         if gain == 0 || self.records.len() >= DEPTH_MAX {
             return;
         }
-        self.records.push(Record { tag, before: self.progress });
+        self.records.push(Record { tag, before: self.progress, function });
         self.progress += gain;
         self.drawn = self.drawn & !opened | draws;
     }
@@ -75,7 +77,14 @@ impl TaskState {
         (0..chains.len()).filter(complete).map(|slot| (slot, self.drawn >> slot & 1 == 1)).collect()
     }
 
-    /// The call stack disproved a match: an exit was missed, so nothing is known.
+    /// Whether a stack bears the records out; `sites` are the functions on it, innermost first.
+    #[must_use]
+    pub fn is_proven(&self, sites: &[u16]) -> bool {
+        let recorded: Vec<u16> = self.records.iter().map(|record| record.function).collect();
+        shows(sites, &recorded)
+    }
+
+    /// The stack did not bear the records out: an exit was missed, so nothing is known.
     pub fn clear(&mut self) {
         self.progress = 0;
         self.records.clear();
@@ -104,9 +113,9 @@ fn shift(slot: usize) -> usize {
     slot << SLOT_SHIFT
 }
 
-/// Whether a stack proves a chain: `sites`, innermost first, must hold every frame's function in order.
+/// Whether a stack, innermost first, holds every function of a chain in order.
 #[must_use]
-pub fn proves(sites: &[u16], chain: &[u16]) -> bool {
+pub fn shows(sites: &[u16], chain: &[u16]) -> bool {
     let mut wanted = chain.iter().rev().peekable();
     for site in sites {
         if wanted.peek() == Some(&site) {

@@ -34,7 +34,7 @@ fn facts() -> (Btf, Facts) {
 }
 
 fn mount() -> ChainFunction {
-    ChainFunction { name: "__x64_sys_mount".into(), number: 1, btf_id: 77 }
+    ChainFunction { name: "__x64_sys_mount".into(), number: 1, btf_id: 77, address: 0xffff_ffff_8120_0000 }
 }
 
 #[test]

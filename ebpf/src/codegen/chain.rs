@@ -20,7 +20,7 @@ pub fn chain_entry(facts: &Facts, function: &ChainFunction, generation: u64) -> 
     asm.jump_if(Cond::Eq, Reg::R1, 0, out);
     progress_so_far(&mut asm);
     every_probe(&mut asm, function.number);
-    remember(&mut asm, out);
+    remember(&mut asm, function.address, out);
     tail(&mut asm, out);
     asm.finish(&format!("fl_in_{}", function.number), Attach::Entry(function.name.clone()), function.btf_id)
 }
@@ -123,7 +123,7 @@ fn merge(asm: &mut Asm, word: i16, what: &'static str) {
     asm.store(Width::U64, Reg::Fp, word, Reg::R4, what);
 }
 
-fn remember(asm: &mut Asm, out: Label) {
+fn remember(asm: &mut Asm, site: u64, out: Label) {
     let known = asm.label("known");
     asm.note("an activation that advances nothing leaves no trace");
     asm.load(Width::U64, Reg::R1, Reg::Fp, GAIN, "gain");
@@ -131,5 +131,5 @@ fn remember(asm: &mut Asm, out: Label) {
     asm.jump_if(Cond::Ne, STATE, 0, known);
     scope::make_state(asm, out);
     asm.bind(known);
-    matching::advance(asm, out);
+    matching::advance(asm, site, out);
 }

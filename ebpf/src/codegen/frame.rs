@@ -27,8 +27,8 @@ pub(super) const COUNTERS: i16 = -48;
 pub(super) const HOT: i16 = -56;
 /// The boot clock.
 pub(super) const NOW: i16 = -64;
-/// Bytes of return addresses taken down; negative before the walk and where it failed.
-pub(super) const WALKED: i16 = -72;
+/// Not 0 when the stack does not bear the records out.
+pub(super) const DISPROVED: i16 = -72;
 /// Version of the member list as first read.
 pub(super) const LISTED: i16 = -80;
 

@@ -1,6 +1,6 @@
 //! The gate: the program on a target function that decides whether it fails.
 
-use super::frame::{ANSWER, COUNTERS, HOT, KEY, LIST, NOW, PROBE, SLOT, STATE, VERDICT, WALKED};
+use super::frame::{ANSWER, COUNTERS, DISPROVED, HOT, KEY, LIST, NOW, PROBE, SLOT, STATE, VERDICT};
 use super::{budget, fastpath, guards, matching, sampling, scope, stackwalk};
 use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
 use crate::facts::{Facts, TargetFacts};
@@ -24,6 +24,7 @@ pub fn gate(facts: &Facts, target: &TargetFacts, generation: u64) -> Result<Prog
     scope::members(&mut asm, out);
     task_state(&mut asm);
     guards::emit(&mut asm, facts, target);
+    prove(&mut asm, target);
     every_probe(&mut asm, target, out);
     asm.note("not for us");
     asm.bind(out);
@@ -65,7 +66,6 @@ fn every_probe(asm: &mut Asm, target: &TargetFacts, out: Label) {
         expired: asm.label("expired"),
     };
     store_veiled(asm, ANSWER, 0, "answer");
-    store_veiled(asm, WALKED, -1, "bytes walked");
     asm.mov(SLOT, 0);
     asm.bind(slot);
     scope::next_key(asm, end);
@@ -74,8 +74,9 @@ fn every_probe(asm: &mut Asm, target: &TargetFacts, out: Label) {
     asm.bind(exits.next);
     asm.alu(Alu::Add, SLOT, 1);
     asm.jump(slot);
-    asm.note("the answer: 0 lets the function decide");
     asm.bind(end);
+    forget_disproved(asm);
+    asm.note("the answer: 0 lets the function decide");
     asm.load(Width::U64, Reg::R0, Reg::Fp, ANSWER, "answer");
     asm.jump_if(Cond::Eq, Reg::R0, 0, out);
     asm.exit();
@@ -110,14 +111,19 @@ fn one_probe(asm: &mut Asm, target: &TargetFacts, exits: &Exits) {
     asm.jump(exits.next);
 }
 
-fn find_probe(asm: &mut Asm, target: &TargetFacts, next: Label) {
-    asm.note("the slot's probe, if it is about this function");
+/// R0 = the slot's probe; leaves unless it is about this function.
+fn probe_of_target(asm: &mut Asm, target: &TargetFacts, no: Label) {
     asm.map(Reg::R1, MapId::Probes);
     asm.call(Helper::MapLookup);
-    asm.jump_if(Cond::Eq, Reg::R0, 0, next);
-    asm.store(Width::U64, Reg::Fp, PROBE, Reg::R0, "probe");
+    asm.jump_if(Cond::Eq, Reg::R0, 0, no);
     asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::TARGET), "target");
-    asm.jump_if(Cond::Ne, Reg::R1, i32::try_from(target.target.code()).unwrap_or(0), next);
+    asm.jump_if(Cond::Ne, Reg::R1, i32::try_from(target.target.code()).unwrap_or(0), no);
+}
+
+fn find_probe(asm: &mut Asm, target: &TargetFacts, next: Label) {
+    asm.note("the slot's probe, if it is about this function");
+    probe_of_target(asm, target, next);
+    asm.store(Width::U64, Reg::Fp, PROBE, Reg::R0, "probe");
     asm.load(Width::U64, Reg::R2, Reg::Fp, KEY, "key");
     asm.map(Reg::R1, MapId::Counters);
     asm.call(Helper::MapLookup);
@@ -138,15 +144,64 @@ fn probe_end(asm: &mut Asm, expired: Label) {
 /// R1 holds the number of frames.
 fn chain_matched(asm: &mut Asm, exits: &Exits) {
     asm.jump_if(Cond::Eq, STATE, 0, exits.next);
+    frames_live(asm, exits.next);
+    count(asm, Counter::Matches);
+    drawn(asm, exits.rejected);
+    asm.load(Width::U64, Reg::R1, Reg::Fp, DISPROVED, "disproved");
+    asm.jump_if(Cond::Ne, Reg::R1, 0, exits.disproved);
+}
+
+/// Before the probes have their turn: if one of them is about to inject for a chain, holds the records against
+/// the stack, once for all of them.
+fn prove(asm: &mut Asm, target: &TargetFacts) {
+    let (look, skip, trusted) = (asm.label("look"), asm.label("skip"), asm.label("trusted"));
+    let walk = asm.label("walk");
+    store_veiled(asm, DISPROVED, 0, "disproved");
+    asm.note("is any chain live and drawn?");
+    asm.jump_if(Cond::Eq, STATE, 0, trusted);
+    asm.load(Width::U64, Reg::R1, Reg::Fp, VERDICT, "verdict");
+    asm.jump_if(Cond::Ne, Reg::R1, 0, trusted);
+    asm.mov(SLOT, 0);
+    asm.bind(look);
+    scope::next_key(asm, trusted);
+    probe_of_target(asm, target, skip);
+    asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::FRAMES), "frames");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, skip);
+    frames_live(asm, skip);
+    drawn(asm, skip);
+    asm.jump(walk);
+    asm.bind(skip);
+    asm.alu(Alu::Add, SLOT, 1);
+    asm.jump(look);
+    asm.bind(walk);
+    stackwalk::emit(asm);
+    asm.bind(trusted);
+}
+
+/// R1 holds the number of frames; leaves unless the slot has progressed so far.
+fn frames_live(asm: &mut Asm, no: Label) {
     asm.load(Width::U64, Reg::R2, STATE, off(task::PROGRESS), "progress");
     matching::slot_progress(asm, Reg::R2);
-    asm.jump_if(Cond::Ne, Reg::R2, Reg::R1, exits.next);
-    count(asm, Counter::Matches);
+    asm.jump_if(Cond::Ne, Reg::R2, Reg::R1, no);
+}
+
+/// Leaves unless the outermost activation's draw favoured the slot.
+fn drawn(asm: &mut Asm, no: Label) {
     asm.load(Width::U64, Reg::R1, STATE, off(task::DRAWN), "drawn");
     asm.alu(Alu::Shr, Reg::R1, SLOT);
     asm.alu(Alu::And, Reg::R1, 1);
-    asm.jump_if(Cond::Eq, Reg::R1, 0, exits.rejected);
-    stackwalk::emit(asm, exits.disproved);
+    asm.jump_if(Cond::Eq, Reg::R1, 0, no);
+}
+
+/// An exit was missed: what is on record cannot be told from what is live, so nothing is.
+fn forget_disproved(asm: &mut Asm) {
+    let borne_out = asm.label("borne_out");
+    asm.note("drop records that the stack did not bear out");
+    asm.load(Width::U64, Reg::R1, Reg::Fp, DISPROVED, "disproved");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, borne_out);
+    asm.jump_if(Cond::Eq, STATE, 0, borne_out);
+    scope::clear_state(asm);
+    asm.bind(borne_out);
 }
 
 fn rejections(asm: &mut Asm, exits: &Exits) {
@@ -163,7 +218,6 @@ fn rejections(asm: &mut Asm, exits: &Exits) {
     }
     asm.bind(exits.disproved);
     count(asm, Counter::MissedReturns);
-    scope::clear_state(asm);
 }
 
 fn store_veiled(asm: &mut Asm, word: i16, value: i32, what: &'static str) {

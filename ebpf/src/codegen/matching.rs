@@ -4,8 +4,8 @@ use super::frame::{BEFORE, CTX, DRAWS, GAIN, OPENED, SLOT, STATE};
 use crate::asm::{Alu, Asm, Cond, Label, Reg, Width};
 use crate::layout::{off, task};
 
-const TAG: i16 = off(task::RECORDS + task::TAG);
-const RESTORED: i16 = off(task::RECORDS + task::BEFORE);
+const TAG: i16 = off(task::TAGS);
+const RESTORED: i16 = off(task::BEFORE);
 
 /// Drops every record whose tag is at or below the context's: those activations are over.
 ///
@@ -33,7 +33,7 @@ pub(super) fn settle(asm: &mut Asm) {
 }
 
 /// Records the activation and what it advances; leaves for `out` where there is no room.
-pub(super) fn advance(asm: &mut Asm, out: Label) {
+pub(super) fn advance(asm: &mut Asm, site: u64, out: Label) {
     let most = i32::try_from(task::DEPTH_MAX).unwrap_or(0);
     asm.note("record the activation and advance");
     asm.load(Width::U64, Reg::R1, STATE, off(task::DEPTH), "depth");
@@ -42,6 +42,8 @@ pub(super) fn advance(asm: &mut Asm, out: Label) {
     asm.load(Width::U64, Reg::R3, Reg::Fp, BEFORE, "progress before");
     asm.store(Width::U64, Reg::R2, TAG, CTX, "tag");
     asm.store(Width::U64, Reg::R2, RESTORED, Reg::R3, "progress before");
+    asm.wide(Reg::R4, site);
+    asm.store(Width::U64, Reg::R2, off(task::SITES), Reg::R4, "site");
     asm.alu(Alu::Add, Reg::R1, 1);
     asm.store(Width::U64, STATE, off(task::DEPTH), Reg::R1, "depth");
     asm.load(Width::U64, Reg::R4, Reg::Fp, GAIN, "gain");
@@ -57,10 +59,10 @@ pub(super) fn advance(asm: &mut Asm, out: Label) {
     asm.store(Width::U64, STATE, off(task::DRAWN), Reg::R1, "drawn");
 }
 
-/// R2 = the record R1, less the offset of the records.
+/// R2 = the state, moved on by R1 words: the record R1, at the offsets of the first.
 fn record(asm: &mut Asm) {
     asm.mov(Reg::R2, Reg::R1);
-    asm.alu(Alu::Shl, Reg::R2, task::RECORD_SHIFT);
+    asm.alu(Alu::Shl, Reg::R2, 3);
     asm.alu(Alu::Add, Reg::R2, STATE);
 }
 

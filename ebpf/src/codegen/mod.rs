@@ -28,4 +28,6 @@ pub struct ChainFunction {
     pub number: u16,
     /// Its BTF id.
     pub btf_id: u32,
+    /// Where it starts: what a walk of the stack looks for.
+    pub address: u64,
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use faultline_ebpf::codegen::{cgroup_made, cgroup_removed};
 use faultline_ebpf::layout::globals::Unit;
 use faultline_ebpf::layout::members::SLOTS;
-use faultline_ebpf::layout::probe::{Frame, Probe};
+use faultline_ebpf::layout::probe::Probe;
 use faultline_ebpf::layout::{MAX_CGROUPS, MAX_FRAMES, MAX_PROBES, hot};
 
 use super::cgroups::Walk;
@@ -151,7 +151,7 @@ impl Pass {
         engine: &mut Engine,
         spec: &ProbeSpec,
         content: Content,
-        frames: Vec<Frame>,
+        frames: Vec<u16>,
     ) -> Result<u32, ProbeError> {
         let index =
             *engine.free.last().ok_or(ProbeError::Full { what: "probes", max: MAX_PROBES as usize })?;
@@ -279,7 +279,7 @@ impl Pass {
     }
 }
 
-fn resolve(spec: &ProbeSpec, frames: &Resolved) -> Result<Vec<Frame>, ProbeError> {
+fn resolve(spec: &ProbeSpec, frames: &Resolved) -> Result<Vec<u16>, ProbeError> {
     let unknown = |name: &String| ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() };
     spec.frames.iter().map(|name| frames.get(name).cloned().unwrap_or_else(|| Err(unknown(name)))).collect()
 }

@@ -7,7 +7,6 @@ use faultline_ebpf::codegen::{ChainFunction, chain_entry, chain_exit};
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::MAX_FUNCTIONS;
 use faultline_ebpf::layout::globals::Unit;
-use faultline_ebpf::layout::probe::Frame;
 
 use super::error::ProbeError;
 use super::host;
@@ -24,7 +23,7 @@ const NEAREST: usize = 3;
 struct Function {
     entry: Live,
     exit: Live,
-    frame: Frame,
+    number: u16,
 }
 
 /// All functions in use, by the name the chains use.
@@ -40,15 +39,15 @@ pub(super) struct Ground<'a> {
     pub(super) generation: &'a mut u64,
 }
 
-/// Each name with its frame, or why it has none.
-pub(super) type Resolved = BTreeMap<String, Result<Frame, ProbeError>>;
+/// Each name with its function's number, or why it has none.
+pub(super) type Resolved = BTreeMap<String, Result<u16, ProbeError>>;
 
 impl Functions {
     /// Attaches what is not attached yet.
     pub(super) fn ensure(&mut self, names: &BTreeSet<&str>, ground: &mut Ground<'_>) -> Resolved {
         let fresh: Vec<&str> = names.iter().copied().filter(|name| !self.live.contains_key(*name)).collect();
         let mut resolved: Resolved =
-            self.live.iter().map(|(name, function)| (name.clone(), Ok(function.frame))).collect();
+            self.live.iter().map(|(name, function)| (name.clone(), Ok(function.number))).collect();
         if fresh.is_empty() {
             return resolved;
         }
@@ -69,21 +68,21 @@ impl Functions {
         self.live.values().flat_map(|function| [&function.entry, &function.exit])
     }
 
-    fn attach(&mut self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<Frame, ProbeError> {
-        let taken: BTreeSet<u16> = self.live.values().map(|function| function.frame.function).collect();
+    fn attach(&mut self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<u16, ProbeError> {
+        let taken: BTreeSet<u16> = self.live.values().map(|function| function.number).collect();
         let number = (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number));
         let full = ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) };
         let number = number.ok_or(full)?;
         *ground.generation += 1;
-        let function = ChainFunction { name: found.name.clone(), number, btf_id: found.btf_id };
-        let frame = Frame { function: number, address: found.address };
+        let Found { name: ref spelt, btf_id, address } = *found;
+        let function = ChainFunction { name: spelt.clone(), number, btf_id, address };
         let (exit, entry) = attach_both(&function, ground).map_err(|error| ProbeError::NotAttachable {
             name: name.to_owned(),
             reason: error.to_string(),
         })?;
         ground.maps.globals.store(Unit::Function(number).offset(), *ground.generation);
-        self.live.insert(name.to_owned(), Function { entry, exit, frame });
-        Ok(frame)
+        self.live.insert(name.to_owned(), Function { entry, exit, number });
+        Ok(number)
     }
 }
 
