@@ -62,8 +62,11 @@ macro_rules! metrics {
                 Self { registry, $($field),* }
             }
 
-            /// Name and meaning of each, for the documentation.
-            pub const TABLE: &[(&str, &str)] = &[$(($name, $help)),*];
+            /// Name as it is on the page, and meaning, of each.
+            #[must_use]
+            pub fn table() -> Vec<(String, &'static str)> {
+                vec![$((on_page($name, stringify!($kind)), $help)),*]
+            }
         }
     };
 }
@@ -97,6 +100,11 @@ metrics! {
         "desired_sets_refused", "Desired sets that agents refused";
     diagnostics: Family<SeverityLabels, Gauge> = Family::default(),
         "diagnostics", "Findings in the files of all sources";
+}
+
+/// The name as it is on the page.
+fn on_page(name: &str, kind: &str) -> String {
+    format!("faultline_{name}{}", if kind.contains("Counter") { "_total" } else { "" })
 }
 
 impl Default for Metrics {
@@ -135,7 +143,13 @@ mod tests {
         assert!(page.contains("faultline_reconcile_duration_seconds_bucket{le=\"0.005\"} 1\n"), "{page}");
         assert!(page.ends_with("# EOF\n"), "{page}");
         assert!(page.contains("# HELP faultline_inventory_age_seconds How old"), "{page}");
-        let names: std::collections::BTreeSet<_> = Metrics::TABLE.iter().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), Metrics::TABLE.len(), "no name twice");
+    }
+
+    #[test]
+    fn the_documentation_has_one_row_for_each_metric_and_no_other() {
+        let rows: String =
+            Metrics::table().iter().map(|(name, help)| format!("| `{name}` | {help} |\n")).collect();
+        let (_, table) = include_str!("../METRICS.md").split_once("|---|---|\n").unwrap();
+        assert_eq!(table, rows);
     }
 }

@@ -72,9 +72,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// Plans cannot be recorded.
+    /// A directory of ours cannot be made.
     #[error("cannot write to {}", path.display())]
-    StateDirectory {
+    Folder {
         /// The directory.
         path: PathBuf,
         /// Why.
@@ -114,9 +114,10 @@ impl Server {
             ..HostConfig::default()
         })?;
         let recorder = Recorder::beneath(&state_dir)
-            .map_err(|source| StartError::StateDirectory { path: state_dir.clone(), source })?;
+            .map_err(|source| StartError::Folder { path: state_dir.clone(), source })?;
         let fleet = Arc::new(Fleet::new(Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&wake)));
 
+        make_folder_of(&listen.address)?;
         let agents = server::Server::bind(listen).await?;
         let address = agents.address().clone();
         let shown =
@@ -164,6 +165,17 @@ impl Server {
             // A task that panicked has said so already.
             let _ended = task.await;
         }
+    }
+}
+
+/// A socket's directory is made where it is missing: `/run` is empty after every boot.
+fn make_folder_of(address: &Address) -> Result<(), StartError> {
+    match address {
+        Address::Unix(path) => path.parent().map_or(Ok(()), |parent| {
+            std::fs::create_dir_all(parent)
+                .map_err(|source| StartError::Folder { path: parent.to_owned(), source })
+        }),
+        Address::Plain { .. } | Address::MutualTls { .. } => Ok(()),
     }
 }
 

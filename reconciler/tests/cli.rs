@@ -64,9 +64,9 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &to)
+            copy(&entry.path(), &to);
         } else {
-            drop(fs::copy(entry.path(), to).unwrap())
+            fs::copy(entry.path(), to).unwrap();
         }
     }
 }
@@ -92,10 +92,10 @@ fn every_command_prints_what_is_expected_and_exits_as_documented() {
         let assert = faultline(stage.path()).args(*arguments).assert().code(*code);
         let stderr = assert.get_output().stderr.clone();
         if assert.get_output().stdout.is_empty() {
-            assert.stderr_eq_(expected(name, "stderr"));
+            assert.stderr_eq(expected(name, "stderr"));
         } else {
             assert!(stderr.is_empty(), "{}", String::from_utf8_lossy(&stderr));
-            assert.stdout_eq_(expected(name, "stdout"));
+            assert.stdout_eq(expected(name, "stdout"));
         }
     }
 }

@@ -11,7 +11,11 @@ use std::{fs, time::Duration};
 
 use agent::{FakeAgent, fresh};
 use faultline_core::ledger::Generation;
-use faultline_wire::{client::Received, message::Desired};
+use faultline_wire::{
+    Version,
+    client::{ConnectTo, Received, connect},
+    message::{Desired, Hello},
+};
 use rustix::process::Signal;
 use stage::{LEASE, PATIENCE, Stage, experiment, holds};
 use tokio::time::{sleep, timeout};
@@ -200,6 +204,41 @@ async fn one_broken_file_stops_only_itself_and_a_vanished_directory_stops_nothin
     fs::rename(stage.path("elsewhere"), stage.path("experiments")).unwrap();
     fs::remove_file(stage.path("experiments/more.yaml")).unwrap();
     agent.desired_that(|desired| probes(desired) == 1).await;
+}
+
+#[tokio::test]
+async fn what_happens_is_in_the_metrics_and_in_the_health() {
+    let (stage, mut agent) = running("").await;
+    stage.write("experiments/broken.yaml", "kind: KernelChaos\nspec: [\n");
+    agent.spend(3).await;
+    agent.spend(4).await;
+    let stranger = Hello { version: Version { major: 9, minor: 0 }, report: fresh() };
+    let to = ConnectTo::new(stage.agents(), None).unwrap();
+    assert!(connect(&to, stranger, 1).await.is_err());
+    for sample in [
+        "faultline_injections_total{namespace=\"chaos\",experiment=\"web\",node=\"n1\"} 7",
+        "faultline_runs{state=\"Running\"} 1",
+        "faultline_runs{state=\"Held\"} 0",
+        "faultline_node_connected{node=\"n1\"} 1",
+        "faultline_peers_refused_total{reason=\"other_major\"} 1",
+        "faultline_diagnostics{severity=\"error\"} 1",
+        "faultline_reconciles_total{result=\"success\"}",
+        "faultline_source_stale_seconds{source=\"experiments\"} 0.0",
+    ] {
+        pump(&mut agent, || stage.page("/metrics").1.contains(sample)).await;
+    }
+    assert_eq!(stage.page("/readyz").0, "HTTP/1.0 200 OK");
+    assert_eq!(stage.page("/healthz").0, "HTTP/1.0 200 OK");
+    assert_eq!(
+        stage.page("/v1/runs").0,
+        "HTTP/1.0 404 Not Found",
+        "off loopback there are only metrics and health"
+    );
+    drop(agent);
+    eventually(&stage, "the agent is gone", || {
+        stage.page("/metrics").1.contains("faultline_node_connected{node=\"n1\"} 0")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -20,9 +20,7 @@ const MAX_BYTES: usize = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nobody listens.
-    #[error(
-        "no reconciler answers at {address}: {source}; is `faultline run` or `faultline up` running, and is --admin its address?"
-    )]
+    #[error("no reconciler answers at {address} (is `faultline run` or `faultline up` running there?)")]
     NotThere {
         /// Where.
         address: String,

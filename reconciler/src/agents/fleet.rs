@@ -174,3 +174,70 @@ impl Fleet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use faultline_core::{desired::DesiredSet, inventory::KernelReport, ledger::Generation};
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn report(node: &str) -> NodeReport {
+        NodeReport {
+            node: node.to_owned(),
+            boot_id: String::new(),
+            accepted: Generation::default(),
+            kernel: KernelReport { release: String::new(), machine: String::new(), faults: BTreeMap::new() },
+            probes: Vec::new(),
+        }
+    }
+
+    fn fleet() -> (Fleet, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        (Fleet::new(clock.clone(), Arc::new(Metrics::new()), Arc::new(Notify::new())), clock)
+    }
+
+    #[test]
+    fn leases_are_renewed_only_while_passes_go_through() {
+        let (fleet, clock) = fleet();
+        assert!(!fleet.is_vouched_for(), "no pass has gone through yet");
+        fleet.vouch();
+        clock.advance(SILENCE);
+        assert!(fleet.is_vouched_for());
+        clock.advance(Duration::from_millis(1));
+        assert!(!fleet.is_vouched_for());
+    }
+
+    #[test]
+    fn a_session_is_told_only_what_was_planned_with_its_report() {
+        let (fleet, _) = fleet();
+        let set = || Desired {
+            set: DesiredSet { generation: Generation::default(), probes: Vec::new() },
+            content: String::new(),
+        };
+        let sets = || BTreeMap::from([("a".to_owned(), set())]);
+        let told = fleet.subscribe();
+        fleet.joined(1, report("a"));
+        let (_, seen) = fleet.reports();
+        fleet.joined(2, report("a"));
+        fleet.tell(sets(), seen);
+        assert!(told.borrow().to("a", 1).is_some());
+        assert!(told.borrow().to("a", 2).is_none(), "the pass did not know of this session");
+        fleet.tell(sets(), fleet.reports().1);
+        assert!(told.borrow().to("a", 2).is_some());
+    }
+
+    #[test]
+    fn the_newest_session_of_a_node_counts_and_an_older_one_neither_speaks_nor_leaves_for_it() {
+        let (fleet, _) = fleet();
+        fleet.joined(1, report("a"));
+        fleet.joined(2, report("a"));
+        fleet.reported(1, NodeReport { boot_id: "old".to_owned(), ..report("a") });
+        fleet.left("a", 1);
+        let node = &fleet.nodes()["a"];
+        assert_eq!((node.session, node.report.boot_id.as_str()), (Some(2), ""));
+        fleet.left("a", 2);
+        assert_eq!(fleet.nodes()["a"].session, None);
+        assert_eq!(fleet.reports().0.len(), 1, "what it said last is remembered");
+    }
+}

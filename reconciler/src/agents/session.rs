@@ -6,7 +6,7 @@ use faultline_core::ledger::Generation;
 use faultline_wire::{
     AgentMessage, ReconcilerMessage,
     message::{Desired, Nack, Renew},
-    server::{Refusal, Session, SessionClosed, SessionHandler},
+    server::{Refusal, Session, SessionHandler},
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -21,9 +21,9 @@ impl SessionHandler for Fleet {
         let (node, id) = (session.hello.report.node.clone(), session.welcome.session);
         tracing::info!(node, session = id, peer = %session.peer, "agent connected");
         self.joined(id, session.hello.report.clone());
-        // Dropped, and with it the session left, also where the server drops this future.
+        // Left, too, where the server drops this future.
         let left = Left { fleet: self, node: &node, id };
-        let _closed = Held { fleet: self, node: &node, id, session, sent: None, seq: 0 }.hold().await;
+        Held { fleet: self, node: &node, id, session, sent: None, seq: 0 }.hold().await;
         drop(left);
     }
 
@@ -58,74 +58,69 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    /// Until either side ends it, or the node opens another.
-    async fn hold(mut self) -> Result<(), SessionClosed> {
+    /// Until the agent has said its last, or opens another session.
+    async fn hold(mut self) {
         let mut told = self.fleet.subscribe();
         told.mark_changed();
         let mut renewals = interval(renewal_period(self.session.welcome.lease_ttl));
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.fleet.is_newest(self.node, self.id) {
             tokio::select! {
-                message = self.session.receive() => self.heard(message.ok_or(SessionClosed)?).await?,
-                changed = told.changed() => {
-                    changed.map_err(|_| SessionClosed)?;
+                message = self.session.receive() => match message {
+                    Some(message) => self.heard(message).await,
+                    None => return,
+                },
+                Ok(()) = told.changed() => {
                     let desired = told.borrow_and_update().to(self.node, self.id).cloned();
-                    self.tell(desired).await?;
+                    self.tell(desired).await;
                 }
-                _ = renewals.tick() => self.renew().await?,
+                _ = renewals.tick() => self.renew().await,
             }
         }
-        Ok(())
+    }
+
+    /// Says something. An agent that does not listen any more may still be saying its last.
+    async fn say(&self, message: ReconcilerMessage) -> bool {
+        self.session.send(message).await.is_ok()
     }
 
     /// Says what is desired, if it is not what was said last.
-    async fn tell(&mut self, desired: Option<Arc<Desired>>) -> Result<(), SessionClosed> {
-        match desired {
-            Some(desired)
-                if self.sent.as_ref().is_none_or(|sent| sent.set.generation != desired.set.generation) =>
-            {
-                self.session.send(ReconcilerMessage::Desired((*desired).clone())).await?;
-                self.sent = Some(desired);
-                Ok(())
-            }
-            _ => Ok(()),
+    async fn tell(&mut self, desired: Option<Arc<Desired>>) {
+        let Some(desired) = desired else { return };
+        let known = self.sent.as_ref().is_some_and(|sent| sent.set.generation == desired.set.generation);
+        if !known && self.say(ReconcilerMessage::Desired((*desired).clone())).await {
+            self.sent = Some(desired);
         }
     }
 
-    async fn renew(&mut self) -> Result<(), SessionClosed> {
-        let Some(generation) = self.sent.as_ref().map(|sent| sent.set.generation) else { return Ok(()) };
+    async fn renew(&mut self) {
+        let Some(generation) = self.sent.as_ref().map(|sent| sent.set.generation) else { return };
         if !self.fleet.is_vouched_for() {
             tracing::error!(node = self.node, "lease not renewed: no pass has gone through for too long");
-            return Ok(());
+            return;
         }
         self.seq += 1;
-        self.session.send(ReconcilerMessage::Renew(Renew { generation, seq: self.seq })).await?;
-        self.fleet.metrics.lease_renewals.get_or_create(&NodeLabels { node: self.node.to_owned() }).inc();
-        Ok(())
+        if self.say(ReconcilerMessage::Renew(Renew { generation, seq: self.seq })).await {
+            self.fleet.metrics.lease_renewals.get_or_create(&NodeLabels { node: self.node.to_owned() }).inc();
+        }
     }
 
-    async fn heard(&mut self, message: AgentMessage) -> Result<(), SessionClosed> {
+    async fn heard(&mut self, message: AgentMessage) {
         match message {
-            AgentMessage::Report(report) if report.node == self.node => {
-                self.fleet.reported(self.id, report);
-                Ok(())
-            }
+            AgentMessage::Report(report) if report.node == self.node => self.fleet.reported(self.id, report),
             AgentMessage::Report(report) => {
                 tracing::error!(
                     node = self.node,
                     other = report.node,
                     "a report about another node is dropped"
                 );
-                Ok(())
             }
             // How each probe fared, and what is being spent, is in the report.
-            AgentMessage::Ack(_) => self.session.send(ReconcilerMessage::ReportRequest).await,
-            AgentMessage::Nack(nack) => {
-                self.refused_by_agent(&nack);
-                Ok(())
-            }
+            AgentMessage::Ack(_) => drop(self.say(ReconcilerMessage::ReportRequest).await),
+            AgentMessage::Nack(nack) => self.refused_by_agent(&nack),
             AgentMessage::RenewAck(ack) => self.compare(ack.generation).await,
-            AgentMessage::Hello(_) => Ok(()),
+            // The wire lets no second one through.
+            AgentMessage::Hello(_) => {}
         }
     }
 
@@ -137,13 +132,10 @@ impl Held<'_> {
         self.fleet.amend(self.node, self.id, |report| report.accepted = nack.accepted);
     }
 
-    /// Says again what the agent is not at. It may have refused what it was told, or lost its memory.
-    async fn compare(&mut self, at: Generation) -> Result<(), SessionClosed> {
-        match &self.sent {
-            Some(sent) if at < sent.set.generation => {
-                self.session.send(ReconcilerMessage::Desired((**sent).clone())).await
-            }
-            _ => Ok(()),
+    /// Says again what the agent is not at: it did not get it, or lost its memory.
+    async fn compare(&mut self, at: Generation) {
+        if let Some(sent) = self.sent.as_ref().filter(|sent| at < sent.set.generation) {
+            self.say(ReconcilerMessage::Desired((**sent).clone())).await;
         }
     }
 }

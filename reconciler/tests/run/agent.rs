@@ -18,16 +18,16 @@ use tokio::time::{sleep, timeout};
 
 use super::stage::PATIENCE;
 
-pub struct FakeAgent {
+pub(crate) struct FakeAgent {
     session: Session,
     /// What it holds and remembers; survives sessions.
-    pub report: NodeReport,
+    pub(crate) report: NodeReport,
     /// Since when it holds what it holds.
     attached_at: Timestamp,
 }
 
 /// The report of a node that never was told anything.
-pub fn fresh() -> NodeReport {
+pub(crate) fn fresh() -> NodeReport {
     let can = |fault| (fault, Injectability::Yes { mechanism: "fmod_ret".to_owned() });
     NodeReport {
         node: "n1".to_owned(),
@@ -44,7 +44,7 @@ pub fn fresh() -> NodeReport {
 
 impl FakeAgent {
     /// Dials until the reconciler answers.
-    pub async fn dial(address: &Address, report: NodeReport) -> Self {
+    pub(crate) async fn dial(address: &Address, report: NodeReport) -> Self {
         let to = ConnectTo::new(address.clone(), None).unwrap();
         let dialled = timeout(PATIENCE, async {
             loop {
@@ -61,7 +61,7 @@ impl FakeAgent {
         Self { session, report, attached_at }
     }
 
-    pub async fn receive(&mut self) -> Received {
+    pub(crate) async fn receive(&mut self) -> Received {
         timeout(PATIENCE, self.session.receive())
             .await
             .expect("a message in time")
@@ -70,12 +70,12 @@ impl FakeAgent {
     }
 
     /// Whether the session ends.
-    pub async fn ends(&mut self) -> bool {
+    pub(crate) async fn ends(&mut self) -> bool {
         timeout(PATIENCE, async { while self.session.receive().await.is_ok() {} }).await.is_ok()
     }
 
     /// The next set, with renewals acknowledged and reports given meanwhile. Not yet accepted.
-    pub async fn desired(&mut self) -> Desired {
+    pub(crate) async fn desired(&mut self) -> Desired {
         loop {
             match self.receive().await {
                 Received::Desired(desired) => return desired,
@@ -90,7 +90,7 @@ impl FakeAgent {
     }
 
     /// The next set that `wanted` accepts; those before it are accepted and reported too.
-    pub async fn desired_that(&mut self, wanted: impl Fn(&Desired) -> bool) -> Desired {
+    pub(crate) async fn desired_that(&mut self, wanted: impl Fn(&Desired) -> bool) -> Desired {
         loop {
             let desired = self.desired().await;
             self.accept(&desired).await;
@@ -101,7 +101,7 @@ impl FakeAgent {
     }
 
     /// Attaches what is desired, remembers what is not any more, and says so.
-    pub async fn accept(&mut self, desired: &Desired) {
+    pub(crate) async fn accept(&mut self, desired: &Desired) {
         assert!(desired.set.generation >= self.report.accepted, "never an older generation");
         self.report.accepted = desired.set.generation;
         for probe in &mut self.report.probes {
@@ -133,7 +133,7 @@ impl FakeAgent {
         self.say(AgentMessage::Ack(ack)).await;
     }
 
-    pub async fn refuse(&mut self, desired: &Desired, accepted: Generation) {
+    pub(crate) async fn refuse(&mut self, desired: &Desired, accepted: Generation) {
         self.report.accepted = accepted;
         let (reason, detail) = (NackReason::Older, "a newer one was accepted".to_owned());
         let nack = Nack { generation: Some(desired.set.generation), reason, detail, accepted };
@@ -141,7 +141,7 @@ impl FakeAgent {
     }
 
     /// Injects, as its next report says.
-    pub async fn spend(&mut self, count: u64) {
+    pub(crate) async fn spend(&mut self, count: u64) {
         for probe in &mut self.report.probes {
             probe.spent += count;
         }

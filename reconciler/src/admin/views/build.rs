@@ -24,15 +24,17 @@ use crate::{agents::NodeStatus, reconcile::Pass};
 pub fn experiments(pass: &Pass) -> Vec<ExperimentView> {
     let mut ids: BTreeSet<_> = pass.parsed.experiments.keys().collect();
     ids.extend(pass.plan.runs.iter().map(|planned| &planned.key.experiment));
+    ids.extend(pass.parsed.broken.iter().filter_map(|broken| broken.experiment.as_ref()));
     ids.into_iter()
         .map(|id| {
             let name = id.to_string();
             let newest = pass.ledger.newest(id);
             let declared = pass.parsed.experiments.get(id);
-            let place = declared.map(|declared| &declared.place).or(newest.map(|(_, run)| &run.place));
             let why_not = why_nots(pass, &name).next();
+            let place = declared.map(|declared| &declared.place).or(newest.map(|(_, run)| &run.place));
+            let place = place.map(ToString::to_string).or(why_not.and_then(|why| why.place.clone()));
             ExperimentView {
-                place: place.map(ToString::to_string).unwrap_or_default(),
+                place: place.unwrap_or_default(),
                 run: newest.map(|(key, _)| key.to_string()),
                 state: newest.map(|(_, run)| run.state),
                 reason: newest.map(|(_, run)| run.reason).or(why_not.and_then(|why| why.reason)),
