@@ -1,4 +1,5 @@
 //! The programs as text, for a kernel that exists only here.
+#![expect(clippy::unwrap_used, reason = "the fixture is complete")]
 
 use faultline_ebpf::Target;
 use faultline_ebpf::btf::{Btf, BtfBuilder};

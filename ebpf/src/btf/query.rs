@@ -15,7 +15,7 @@ impl Member {
     /// Distance in bytes; absent for bit fields off a byte boundary.
     #[must_use]
     pub fn byte_offset(self) -> Option<u32> {
-        (self.bit_offset % 8 == 0).then_some(self.bit_offset / 8)
+        self.bit_offset.is_multiple_of(8).then_some(self.bit_offset / 8)
     }
 }
 

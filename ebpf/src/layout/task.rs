@@ -44,6 +44,6 @@ mod tests {
     #[test]
     fn the_masks_of_the_programs_stay_inside_the_value() {
         assert_eq!(DEPTH_MAX, 32, "a depth is masked with 63, an index with 31");
-        assert!(NO_SITE + 8 * 63 + 8 <= SIZE && BEFORE + 8 * 31 + 8 == NO_SITE);
+        const { assert!(NO_SITE + 8 * 63 + 8 <= SIZE && BEFORE + 8 * 31 + 8 == NO_SITE) };
     }
 }

@@ -4,13 +4,30 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use faultline_node_agent::kernel::{BootNanos, BudgetKey, Engine, EngineConfig, Kernel, loaded_programs};
+use faultline_node_agent::kernel::{
+    BootNanos, BudgetKey, Engine, EngineConfig, FaultKind, Kernel, loaded_programs,
+};
 
 use crate::victim::Victim;
 use crate::world::{Vary, World, boot_now, failing_mounts};
 
 /// Where the second agent finds its pins and its target.
 const AGENT: &str = "FAULTLINE_TEST_AGENT";
+
+/// A tenth of what the verifier allows, and a bound on the time that arming takes.
+const VERIFIED: u32 = 100_000;
+
+#[test]
+fn the_verifier_accepts_every_program_with_room_to_spare() {
+    let Some(mut world) = World::new() else { return };
+    let (target, _victim) = world.container("target");
+    let specs = FaultKind::ALL.map(|fault| failing_mounts(&target).fault(fault));
+    world.arm(&specs);
+    for program in world.engine.programs() {
+        println!("{:>7} {}", program.verified, program.name);
+        assert!(program.verified < VERIFIED, "{program:?}");
+    }
+}
 
 #[test]
 fn converging_to_nothing_leaves_nothing_in_the_kernel() {

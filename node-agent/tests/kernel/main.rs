@@ -1,5 +1,6 @@
 //! The engine on a real kernel. Run these with the lab, inside a virtual machine:
-//! `cargo lab test --package faultline-node-agent --test kernel --bin none -- --test-threads 1`
+//! `cargo lab test --package faultline-node-agent --test kernel --bin none --disk sample`
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its world does")]
 
 mod budgets;
 mod chains;

@@ -18,6 +18,9 @@ use crate::world::{boot_now, mark};
 /// Where the victim finds its cgroup.
 const CGROUP: &str = "FAULTLINE_VICTIM_CGROUP";
 
+/// Where the sample disk holds no file's data.
+const PAST_THE_FILES: u64 = 48 << 20;
+
 /// What came of a series of operations.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -133,9 +136,13 @@ fn follow(words: &[&str]) -> Tally {
             let start = room.as_ptr().align_offset(4096);
             repeat(number(1), || pread(&disk, &mut room[start..start + 4096], 0).map(drop))
         }
-        "ext4" => {
-            let target = directory(0);
-            repeat(number(1), || mount("/dev/vda", &target, "ext4", MountFlags::RDONLY, None))
+        "buffered-write" => {
+            let disk = open("/dev/vda", OFlags::WRONLY, Mode::empty()).unwrap();
+            let mut offset = PAST_THE_FILES;
+            repeat(number(1), || {
+                offset += 4096;
+                pwrite(&disk, &[0; 512], offset).map(drop)
+            })
         }
         "touch" => repeat(number(1), || {
             let mut pages = vec![0u8; 1 << 20];

@@ -67,7 +67,6 @@ impl World {
         for outcome in self.engine.converge(desired) {
             outcome.result.unwrap();
         }
-        eprintln!("{:?}", self.engine.programs());
     }
 
     pub(crate) fn counters(&self, spec: &ProbeSpec) -> Counters {
