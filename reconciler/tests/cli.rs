@@ -1,6 +1,7 @@
 //! The command line as a user meets it: what is printed, where, and the exit code. `SNAPSHOTS=overwrite` writes the
 //! expected texts anew.
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path};
 

@@ -1,6 +1,7 @@
 //! `faultline run` as a process, with an agent that only says that it attaches: what is told when, what is kept, and
 //! what a restart, a loss and a stop come to.
 #![forbid(unsafe_code)]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "run/agent.rs"]
 mod agent;

@@ -1,5 +1,6 @@
 //! The directory source on real directories: what is read, what is refused, and what a change looks like.
 #![forbid(unsafe_code)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,

@@ -35,7 +35,6 @@ pub struct Shown {
 }
 
 /// Everything.
-#[must_use]
 pub fn router(shown: Shown) -> Router {
     Router::new()
         .route("/v1/plan", get(plan))
@@ -49,7 +48,6 @@ pub fn router(shown: Shown) -> Router {
 }
 
 /// Metrics and health, which may be served off loopback.
-#[must_use]
 pub fn metrics_router(shown: Shown) -> Router {
     Router::new()
         .route("/metrics", get(metrics))

@@ -5,10 +5,7 @@ mod history;
 use std::{cell::RefCell, fs, path::Path};
 
 use clap::Parser as _;
-use faultline_core::{
-    ledger::Generation,
-    report::{Counters, NodeReport, ProbeReport, ProbeState},
-};
+use faultline_core::report::{Counters, NodeReport, ProbeReport, ProbeState};
 use jiff::SignedDuration;
 use proptest::{
     strategy::{Strategy as _, ValueTree as _},
@@ -84,7 +81,7 @@ impl Rehearsal {
     fn event(&mut self, event: &Event) {
         match event {
             Event::Write { file, text } => {
-                fs::write(self.path(&format!("experiments/{file}")), text).unwrap()
+                fs::write(self.path(&format!("experiments/{file}")), text).unwrap();
             }
             Event::Remove { file } => drop(fs::remove_file(self.path(&format!("experiments/{file}")))),
             Event::Inventory(text) => fs::write(self.path("inventory.yaml"), text).unwrap(),
@@ -119,7 +116,7 @@ impl Rehearsal {
             let report = NodeReport {
                 node: node.to_owned(),
                 boot_id: "b".to_owned(),
-                accepted: told.unwrap_or(Generation::default()),
+                accepted: told.unwrap_or_default(),
                 kernel: history::kernel(node),
                 probes: probes.collect(),
             };
