@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct Attachments {
     kernel: Box<dyn Kernel>,
     cgroups: Cgroups,
+    /// Whether any fault can be injected. Where none can, nothing is spent, and what the kernel counted is not known.
+    can_inject: bool,
     /// Names of the probes that were last wanted.
     names: BTreeMap<ProbeId, String>,
 }
@@ -24,7 +26,8 @@ impl Attachments {
     /// Nothing is attached yet.
     #[must_use]
     pub(crate) fn new(kernel: Box<dyn Kernel>, cgroups: Cgroups) -> Self {
-        Self { kernel, cgroups, names: BTreeMap::new() }
+        let can_inject = kernel.preflight().faults.iter().any(|verdict| verdict.mechanism.is_ok());
+        Self { kernel, cgroups, can_inject, names: BTreeMap::new() }
     }
 
     /// What the kernel can do, as it is reported.
@@ -72,6 +75,7 @@ impl Attachments {
     /// What the kernel counted. Budgets are read last, so that they are never behind.
     pub(crate) fn observe<'a>(&self, budgets: impl Iterator<Item = &'a BudgetName>) -> Observed {
         let counters = self.counters();
+        let budgets = budgets.filter(|_| self.can_inject);
         let spent = budgets.map(|name| (name.clone(), self.kernel.spent(name.key()))).collect();
         Observed { counters, spent }
     }

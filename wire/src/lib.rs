@@ -12,6 +12,7 @@ pub mod client;
 mod convert;
 pub mod error;
 mod identity;
+mod io;
 pub mod limits;
 pub mod message;
 pub mod server;

@@ -62,6 +62,29 @@ async fn a_session_over_a_unix_socket_that_only_its_owner_can_open() {
 }
 
 #[tokio::test]
+async fn a_process_of_another_user_is_refused_and_counted() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agents.sock");
+    let running = Running::start(Listen { address: Address::Unix(path.clone()), tls: None }).await;
+    // The socket's mode alone would keep it out; here it is let through to be looked at.
+    for (path, mode) in [(dir.path(), 0o755), (path.as_path(), 0o666)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // The user of a thread is its own, and is what the socket sees.
+    let connected = std::thread::spawn(move || {
+        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65_534)).unwrap();
+        std::os::unix::net::UnixStream::connect(path).unwrap()
+    });
+    let _connected = connected.join().unwrap();
+    running.refusals_reach(1).await;
+    assert_eq!(running.stop().await, [RefusalReason::OtherUser]);
+}
+
+#[tokio::test]
 async fn a_session_over_loopback() {
     let mut running = Running::start(common::plain()).await;
     let to = ConnectTo::new(running.address.clone(), None).unwrap();

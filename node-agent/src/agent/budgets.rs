@@ -26,7 +26,8 @@ impl Agent {
         let mut settled = Settled::default();
         let mut gone = BTreeSet::new();
         for (name, budget) in &mut self.ledger.budgets {
-            let now = spent.get(name).copied().unwrap_or_default();
+            // A kernel that says nothing of it has not lost it either: the next one may.
+            let Some(now) = spent.get(name).copied() else { continue };
             if budget.boot_id == self.identity.boot_id && now >= budget.seen {
                 budget.seen = now;
             } else {

@@ -17,7 +17,7 @@ use faultline_core::{inventory::KernelReport, report::NodeReport};
 use faultline_wire::{
     AgentMessage,
     client::Received,
-    message::{Desired, Nack, NackReason, Welcome},
+    message::{Desired, Nack, NackReason, RenewAck, Welcome},
 };
 use jiff::Timestamp;
 
@@ -136,6 +136,10 @@ pub struct Agent {
     /// Ends by the boot clock, worked out once for each end, so that a step of the wall clock moves none.
     ends: BTreeMap<String, (Timestamp, BootNanos)>,
     refresh_at: BootNanos,
+    /// An [`Action::Converge`] is being done. That can take seconds, and renewals do not wait for it.
+    converging: bool,
+    /// What is wanted changed meanwhile.
+    again: bool,
     /// A desired set was accepted and is not acknowledged yet.
     ack_due: bool,
     stopping: bool,
@@ -165,11 +169,19 @@ impl Agent {
             failures: BTreeMap::new(),
             ends: BTreeMap::new(),
             refresh_at: BootNanos::NEVER,
+            converging: false,
+            again: false,
             ack_due: false,
             stopping: false,
         };
         let settled = agent.settle(spent);
         (agent, settled)
+    }
+
+    /// Whether an [`Action::Converge`] has not been answered yet.
+    #[must_use]
+    pub const fn is_converging(&self) -> bool {
+        self.converging
     }
 
     /// What is remembered.
@@ -224,9 +236,9 @@ impl Agent {
                 if renew.generation == self.ledger.accepted() {
                     self.renew(heard, now, actions);
                 }
-                actions.push(Action::Observe(Purpose::Answer { seq: renew.seq }));
+                self.answer(renew.seq, now, actions);
             }
-            Received::ReportRequest => actions.push(Action::Observe(Purpose::Report)),
+            Received::ReportRequest => self.report_soon(now, actions),
         }
     }
 
@@ -305,6 +317,16 @@ impl Agent {
         actions.push(Action::SetLease(until));
     }
 
+    /// Answers a renewal: at once while the kernel is at work, because the next one counts from this answer.
+    fn answer(&mut self, seq: u64, now: Now, actions: &mut Vec<Action>) {
+        if self.converging {
+            let generation = self.ledger.accepted();
+            self.send(AgentMessage::RenewAck(RenewAck { generation, seq }), now, actions);
+        } else {
+            actions.push(Action::Observe(Purpose::Answer { seq }));
+        }
+    }
+
     /// What is due by now: the lease's end, ends of probes, another try, a sign of life.
     fn housekeeping(&mut self, now: Now, actions: &mut Vec<Action>) {
         let lapsed = self.lease.lapses(now.boot);
@@ -316,6 +338,14 @@ impl Agent {
             self.converge(now, actions);
         }
         if self.session.as_ref().is_some_and(|link| now.boot >= link.silent_until()) {
+            self.report_soon(now, actions);
+        }
+    }
+
+    fn report_soon(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.converging {
+            self.report_now(now, actions);
+        } else {
             actions.push(Action::Observe(Purpose::Report));
         }
     }
@@ -323,9 +353,13 @@ impl Agent {
     /// When [`Input::Tick`] is to come at the latest.
     #[must_use]
     pub fn wake_at(&self) -> BootNanos {
-        let ends = self.attached.keys().filter_map(|id| self.ends.get(id)).map(|(_, boot)| *boot);
         let silence = self.session.iter().map(Link::silent_until);
-        ends.chain(silence).chain([self.refresh_at, self.lease.wake_at()]).min().unwrap_or(BootNanos::NEVER)
+        let always = silence.chain([self.lease.wake_at()]).min().unwrap_or(BootNanos::NEVER);
+        if self.converging {
+            return always;
+        }
+        let ends = self.attached.keys().filter_map(|id| self.ends.get(id)).map(|(_, boot)| *boot);
+        ends.chain([self.refresh_at, always]).min().unwrap_or(BootNanos::NEVER)
     }
 
     fn send(&mut self, message: AgentMessage, now: Now, actions: &mut Vec<Action>) {

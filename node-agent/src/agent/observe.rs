@@ -14,6 +14,8 @@ impl Agent {
     /// A set was tried: notes what is attached, what is not and why, and what the detached ones came to.
     pub(super) fn converged(&mut self, converged: Converged, now: Now, actions: &mut Vec<Action>) {
         let Converged { before, outcomes, after: Observed { counters, spent } } = converged;
+        self.converging = false;
+        let again = std::mem::take(&mut self.again);
         self.charge(&spent);
         let attached: BTreeSet<_> =
             outcomes.iter().filter(|(_, result)| result.is_ok()).map(|(id, _)| id.clone()).collect();
@@ -39,7 +41,7 @@ impl Agent {
         }
         self.forget(actions);
         actions.push(Action::Store);
-        if self.wants_more(&tried, now) {
+        if again || self.wants_more(&tried, now) {
             self.converge(now, actions);
         } else {
             self.tell(now, actions);

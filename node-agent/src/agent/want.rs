@@ -40,15 +40,19 @@ enum Case {
 }
 
 impl Agent {
-    /// Asks for what is wanted to be brought in force.
+    /// Asks for what is wanted to be brought in force: now, or once what was asked for before is done.
     pub(super) fn converge(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.converging {
+            self.again = true;
+            return;
+        }
         let wanted = self.wanted(now);
         let ids: BTreeSet<_> = wanted.iter().map(|wanted| wanted.probe.id.clone()).collect();
         if self.grant(&ids) && !actions.contains(&Action::Store) {
             actions.push(Action::Store);
         }
         self.refresh_at = if ids.is_empty() { BootNanos::NEVER } else { lease::after(now.boot, REFRESH) };
-        actions.retain(|action| !matches!(action, Action::Converge(_)));
+        self.converging = true;
         actions.push(Action::Converge(wanted));
     }
 

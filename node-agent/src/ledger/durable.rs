@@ -73,6 +73,10 @@ impl DurableLedger {
             Ok(database)
         };
         let database = open().map_err(|error| of_database(&path, error))?;
+        // A new file is only there for good once its directory is.
+        fs::File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|source| LedgerError::Directory { path: directory.into(), source })?;
         let kept = load(&path, &database)?;
         Ok((Self { path, database, kept: kept.clone() }, kept))
     }

@@ -36,8 +36,8 @@ pub enum LedgerError {
         /// The format that this version reads.
         known: u64,
     },
-    /// The state directory cannot be made.
-    #[error("cannot make the state directory {}", .path.display())]
+    /// The state directory cannot be made or written.
+    #[error("cannot use the state directory {}", .path.display())]
     Directory {
         /// The directory.
         path: PathBuf,

@@ -168,6 +168,8 @@ struct Shell {
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
     looks: mpsc::Receiver<oneshot::Sender<()>>,
+    /// Who waits for the kernel to be asked.
+    looking: Vec<oneshot::Sender<()>>,
     settled: Vec<Event>,
 }
 
@@ -191,7 +193,8 @@ impl Shell {
         let seed = crate::ledger::probe_id(node).0 ^ clock.now().boot.0;
         let link = Link::new(to, Backoff::new(FIRST_WAIT, LONGEST_WAIT, seed));
         let performer = Performer::new(attachments, store, metrics);
-        Self { agent, performer, link, clock, health, looks, settled: settled.events().collect() }
+        let settled = settled.events().collect();
+        Self { agent, performer, link, clock, health, looks, looking: vec![], settled }
     }
 
     async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), AgentError> {
@@ -202,10 +205,11 @@ impl Shell {
         self.performer.keep(&self.agent)?;
         loop {
             let pause = self.until_tick();
-            let Self { agent, link, looks, clock, .. } = &mut self;
+            let Self { agent, performer, link, looks, clock, .. } = &mut self;
             let step = tokio::select! {
                 biased;
                 () = &mut stop => Step::Stop,
+                done = performer.done() => Step::Done(done?),
                 Some(looked) = looks.recv() => Step::Look(looked),
                 () = sleep(pause) => Step::Tick,
                 happened = link.next(|| agent.report(clock.now()), &**clock) => Step::Link(happened),
@@ -213,25 +217,47 @@ impl Shell {
             match step {
                 Step::Stop => return self.farewell().await,
                 Step::Tick => self.feed(Input::Tick).await?,
-                Step::Look(looked) => {
-                    self.feed(Input::Look).await?;
-                    // Whoever asked may be gone.
-                    let _ = looked.send(());
-                }
-                Step::Link(happened) => {
-                    for event in happened.events {
-                        self.performer.note(&event);
-                    }
-                    if let Some(input) = happened.input {
-                        self.feed(input).await?;
-                    }
-                    self.health.set_ready(self.link.is_open());
-                }
+                Step::Done(input) => self.done(input).await?,
+                Step::Look(looked) => self.look(looked).await?,
+                Step::Link(happened) => self.linked(happened).await?,
             }
         }
     }
 
-    /// Feeds the machine and does what it says, until it says no more.
+    async fn done(&mut self, input: Option<Input>) -> Result<(), AgentError> {
+        let Some(input) = input else { return Ok(()) };
+        let observed = matches!(input, Input::Observed(..));
+        self.feed(input).await?;
+        if observed {
+            for looked in self.looking.drain(..) {
+                // Whoever looked may be gone.
+                let _ = looked.send(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Someone is answered once the kernel was asked; at once, with what is known, while it is at work.
+    async fn look(&mut self, looked: oneshot::Sender<()>) -> Result<(), AgentError> {
+        if self.agent.is_converging() {
+            let _ = looked.send(());
+            return Ok(());
+        }
+        self.looking.push(looked);
+        self.feed(Input::Look).await
+    }
+
+    async fn linked(&mut self, happened: link::Happened) -> Result<(), AgentError> {
+        for event in happened.events {
+            self.performer.note(&event);
+        }
+        if let Some(input) = happened.input {
+            self.feed(input).await?;
+        }
+        self.health.set_ready(self.link.is_open());
+        Ok(())
+    }
+
     async fn feed(&mut self, input: Input) -> Result<(), AgentError> {
         self.performer.feed(&mut self.agent, &mut self.link, input, &*self.clock).await
     }
@@ -247,6 +273,10 @@ impl Shell {
     async fn farewell(mut self) -> Result<(), AgentError> {
         tracing::info!("stopping: everything is detached");
         self.feed(Input::Stop).await?;
+        while self.agent.is_converging() || !self.performer.is_idle() {
+            let input = self.performer.done().await?;
+            self.done(input).await?;
+        }
         self.link.close(FAREWELL).await;
         Ok(())
     }
@@ -255,6 +285,7 @@ impl Shell {
 enum Step {
     Stop,
     Tick,
+    Done(Option<Input>),
     Look(oneshot::Sender<()>),
     Link(link::Happened),
 }

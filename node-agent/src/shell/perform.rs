@@ -1,28 +1,49 @@
 //! Doing what the state machine says, in its order.
+//!
+//! The kernel is talked to on a thread of its own, one thing at a time: programs are verified and attached there,
+//! which can take seconds, and leases do not wait for it.
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{AgentError, link::Link};
 use crate::{
-    agent::{Action, Agent, Input},
+    agent::{Action, Agent, Input, Purpose, Wanted},
     attachments::Attachments,
     clock::Clock,
+    kernel::{BootNanos, BudgetKey},
     ledger::{BudgetName, LedgerStore},
     telemetry::{Event, Metrics},
 };
 
 pub(super) struct Performer {
-    /// `None` while the kernel is being talked to.
-    attachments: Option<Attachments>,
+    kernel: KernelSide,
+    /// What the kernel is to do next.
+    queue: VecDeque<Work>,
+    /// The end of the lease, where it could not be set yet because the kernel was at work.
+    lease: Option<BootNanos>,
     store: Box<dyn LedgerStore>,
     metrics: Arc<Metrics>,
 }
 
+enum KernelSide {
+    Idle(Box<Attachments>),
+    Busy(JoinHandle<(Box<Attachments>, Option<Input>)>),
+    Gone,
+}
+
+/// Something that only the kernel can do.
+enum Work {
+    Converge(Vec<Wanted>, Vec<BudgetName>),
+    Observe(Purpose, Vec<BudgetName>),
+    Forget(BudgetKey),
+}
+
 impl Performer {
     pub(super) fn new(attachments: Attachments, store: Box<dyn LedgerStore>, metrics: Arc<Metrics>) -> Self {
-        Self { attachments: Some(attachments), store, metrics }
+        let kernel = KernelSide::Idle(Box::new(attachments));
+        Self { kernel, queue: VecDeque::new(), lease: None, store, metrics }
     }
 
     pub(super) fn note(&self, event: &Event) {
@@ -33,7 +54,11 @@ impl Performer {
         Ok(self.store.store(agent.ledger())?)
     }
 
-    /// Feeds the machine, and everything that its actions bring about.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.kernel, KernelSide::Idle(_))
+    }
+
+    /// Feeds the machine and does what it says. What the kernel does goes on after this.
     pub(super) async fn feed(
         &mut self,
         agent: &mut Agent,
@@ -41,64 +66,71 @@ impl Performer {
         input: Input,
         clock: &dyn Clock,
     ) -> Result<(), AgentError> {
-        let mut actions: VecDeque<_> = agent.handle(input, clock.now()).into();
-        while let Some(action) = actions.pop_front() {
-            if let Some(input) = self.perform(action, agent, link, clock).await? {
-                // What an answer brings about comes before what was planned to follow.
-                for action in agent.handle(input, clock.now()).into_iter().rev() {
-                    actions.push_front(action);
-                }
-                self.metrics.show(agent.series(clock.now()));
+        for action in agent.handle(input, clock.now()) {
+            match action {
+                Action::Store => self.keep(agent)?,
+                Action::Note(event) => self.note(&event),
+                Action::Send(message) => link.send(&message, clock).await,
+                Action::SetLease(until) => self.lease = Some(until),
+                Action::Forget(budget) => self.queue.push_back(Work::Forget(budget)),
+                Action::Converge(wanted) => self.queue.push_back(Work::Converge(wanted, budgets(agent))),
+                Action::Observe(purpose) => self.queue.push_back(Work::Observe(purpose, budgets(agent))),
             }
+            self.set_about();
         }
+        self.metrics.show(agent.series(clock.now()));
         Ok(())
     }
 
-    async fn perform(
-        &mut self,
-        action: Action,
-        agent: &Agent,
-        link: &mut Link,
-        clock: &dyn Clock,
-    ) -> Result<Option<Input>, AgentError> {
-        match action {
-            Action::Store => self.keep(agent)?,
-            Action::Note(event) => self.note(&event),
-            Action::Send(message) => link.send(&message, clock).await,
-            Action::SetLease(until) => self.attachments()?.set_lease(until),
-            Action::Forget(budget) => self.attachments()?.forget(budget),
-            Action::Converge(wanted) => {
-                let budgets: Vec<BudgetName> = agent.ledger().budgets.keys().cloned().collect();
-                let converge =
-                    move |attachments: &mut Attachments| attachments.converge(&wanted, budgets.iter());
-                return self.in_kernel(converge).await.map(|converged| Some(Input::Converged(converged)));
+    /// The next thing that the kernel is done with; waits for ever while it does nothing. Dropped in the middle, it
+    /// loses nothing.
+    pub(super) async fn done(&mut self) -> Result<Option<Input>, AgentError> {
+        let KernelSide::Busy(job) = &mut self.kernel else { return std::future::pending().await };
+        let (attachments, input) = match job.await {
+            Ok(done) => done,
+            Err(_) => {
+                self.kernel = KernelSide::Gone;
+                return Err(AgentError::KernelSide);
             }
-            Action::Observe(purpose) => {
-                let budgets: Vec<BudgetName> = agent.ledger().budgets.keys().cloned().collect();
-                let observe = move |attachments: &mut Attachments| attachments.observe(budgets.iter());
-                let observed = self.in_kernel(observe).await?;
-                return Ok(Some(Input::Observed(observed, purpose)));
+        };
+        self.kernel = KernelSide::Idle(attachments);
+        self.set_about();
+        Ok(input)
+    }
+
+    /// Lets the kernel do what waits for it, unless it is at work.
+    fn set_about(&mut self) {
+        let KernelSide::Idle(attachments) = &mut self.kernel else { return };
+        if let Some(until) = self.lease.take() {
+            attachments.set_lease(until);
+        }
+        let Some(work) = self.queue.pop_front() else { return };
+        if let KernelSide::Idle(mut attachments) = std::mem::replace(&mut self.kernel, KernelSide::Gone) {
+            self.kernel = KernelSide::Busy(spawn_blocking(move || {
+                let input = work.on(&mut attachments);
+                (attachments, input)
+            }));
+        }
+    }
+}
+
+impl Work {
+    fn on(self, attachments: &mut Attachments) -> Option<Input> {
+        match self {
+            Self::Converge(wanted, budgets) => {
+                Some(Input::Converged(attachments.converge(&wanted, budgets.iter())))
+            }
+            Self::Observe(purpose, budgets) => {
+                Some(Input::Observed(attachments.observe(budgets.iter()), purpose))
+            }
+            Self::Forget(budget) => {
+                attachments.forget(budget);
+                None
             }
         }
-        Ok(None)
     }
+}
 
-    /// Programs are verified and attached on a thread of their own: that can take seconds.
-    async fn in_kernel<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&mut Attachments) -> T + Send + 'static,
-    ) -> Result<T, AgentError> {
-        let mut attachments = self.attachments.take().ok_or(AgentError::KernelSide)?;
-        let worked = spawn_blocking(move || {
-            let result = work(&mut attachments);
-            (attachments, result)
-        });
-        let (attachments, result) = worked.await.map_err(|_| AgentError::KernelSide)?;
-        self.attachments = Some(attachments);
-        Ok(result)
-    }
-
-    fn attachments(&mut self) -> Result<&mut Attachments, AgentError> {
-        self.attachments.as_mut().ok_or(AgentError::KernelSide)
-    }
+fn budgets(agent: &Agent) -> Vec<BudgetName> {
+    agent.ledger().budgets.keys().cloned().collect()
 }

@@ -1,10 +1,8 @@
 //! Logging to stderr.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, io::IsTerminal as _, str::FromStr};
 
-use tracing_subscriber::{
-    EnvFilter, fmt::format::FmtSpan, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +43,8 @@ impl fmt::Display for LogFormat {
 /// already, as when the agent is embedded, nothing changes.
 pub fn init_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_env("FAULTLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let stderr = std::io::stderr();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(stderr.is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     let _ = match format {
         LogFormat::Text => registry.with(lines).try_init(),

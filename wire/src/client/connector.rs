@@ -4,7 +4,6 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
     time::timeout,
 };
@@ -17,6 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::ConnectError;
 use crate::{
     Address,
+    io::Io,
     tls::{TlsFiles, client_config},
 };
 
@@ -127,6 +127,3 @@ impl ConnectTo {
         self.unreachable(io::ErrorKind::TimedOut.into())
     }
 }
-
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     identity::node_names,
+    io::Io,
     limits::{GREETING_TIMEOUT, MAX_HANDSHAKES},
 };
 
@@ -162,9 +163,6 @@ async fn verify_certificate(
     let nodes = Arc::new(certificate.map(node_names).unwrap_or_default());
     Ok(Connection { io: Box::new(stream), peer: Peer::MutualTls { address, nodes } })
 }
-
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A verified connection.
 pub(super) struct Connection {

@@ -99,6 +99,23 @@ fn a_kernel_that_forgot_within_a_boot_counts_as_one_that_rebooted() {
 }
 
 #[test]
+fn a_kernel_that_cannot_say_what_is_spent_forfeits_nothing() {
+    let mut rig = Rig::new();
+    let id = probe("a", "pod").id;
+    rig.open();
+    rig.desire(&set(1, &[times("a", "pod", 7)]));
+    rig.hammer(&id, 3);
+    rig.renew();
+    let kept = rig.store.kept.clone();
+    let (mute, settled) = Agent::new(rig.identity(), kept, &BTreeMap::new());
+    assert_eq!((mute.report(rig.now).probes[0].spent, settled), (3, Settled::default()));
+    let mut rig = rig.crash();
+    rig.open();
+    rig.renew();
+    assert_eq!(rig.hammer(&id, 100), 4);
+}
+
+#[test]
 fn a_replacement_goes_on_with_the_slots_budget_and_never_beside_its_predecessor() {
     let mut rig = Rig::new();
     let (old, new) = (probe("a", "old").id, probe("a", "new").id);

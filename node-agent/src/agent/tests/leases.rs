@@ -83,6 +83,45 @@ fn a_claim_from_the_future_gives_no_more_than_one_from_now() {
 }
 
 #[test]
+fn a_kernel_that_takes_longer_than_the_lease_does_not_end_it() {
+    let (mut rig, id) = running();
+    let desired = Received::Desired(set(2, &[probe("a", "pod"), probe("b", "pod")]));
+    let mut actions = rig.agent.handle(Input::Received(desired, rig.now.boot), rig.now);
+    let Some(Action::Converge(wanted)) = actions.pop() else { panic!("{actions:?}") };
+    for seq in 0..9 {
+        rig.pass(TTL / 3);
+        rig.feed(Input::Tick);
+        let renew = Renew { generation: Generation { epoch: 1, counter: 2 }, seq };
+        rig.feed(Input::Received(Received::Renew(renew), rig.now.boot));
+        // The next renewal counts from this answer, so it does not wait for the kernel.
+        assert!(matches!(rig.sent.last(), Some(AgentMessage::RenewAck(ack)) if ack.seq == seq));
+        assert!(rig.agent.wake_at() > rig.now.boot, "nothing to do until then");
+    }
+    rig.perform_later(Action::Converge(wanted));
+    assert_eq!((rig.attached(), rig.expiries(), rig.hammer(&id, 1)), (2, 0, 1));
+    assert_eq!(rig.last_ack().generation.counter, 2);
+}
+
+#[test]
+fn what_changes_while_the_kernel_is_at_work_is_done_next() {
+    let (mut rig, _) = running();
+    let desired = Received::Desired(set(2, &[probe("b", "pod")]));
+    let mut actions = rig.agent.handle(Input::Received(desired, rig.now.boot), rig.now);
+    let late = actions.pop().unwrap();
+    rig.desire(&set(3, &[probe("c", "pod")]));
+    rig.perform_later(late);
+    assert_eq!((rig.attached(), rig.last_ack().generation.counter), (1, 3));
+    assert_eq!(rig.state_of(&probe("c", "pod").id), ProbeState::Attached);
+    // A lease that ends meanwhile ends what comes of it.
+    let desired = Received::Desired(set(4, &[probe("d", "pod")]));
+    let mut actions = rig.agent.handle(Input::Received(desired, rig.now.boot), rig.now);
+    let late = actions.pop().unwrap();
+    rig.wait(TTL * 2);
+    rig.perform_later(late);
+    assert_eq!((rig.attached(), rig.expiries()), (0, 1));
+}
+
+#[test]
 fn the_end_of_a_session_is_not_the_end_of_the_lease() {
     let (mut rig, id) = running();
     rig.feed(Input::Closed);

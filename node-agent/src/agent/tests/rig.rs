@@ -79,14 +79,17 @@ impl Rig {
     fn start(kernel: SharedKernel, store: VolatileLedger, now: Now, boot_id: String, tree: TempDir) -> Self {
         let cgroups = Cgroups::open(tree.path(), None).unwrap();
         let attachments = Attachments::new(Box::new(kernel.clone()), cgroups);
-        let identity =
-            Identity { node: "node-a".into(), boot_id: boot_id.clone(), kernel: attachments.report() };
+        let identity = identity(&boot_id, &attachments);
         let spent = attachments.observe(store.kept.budgets.keys()).spent;
         let (agent, settled) = Agent::new(identity, store.kept.clone(), &spent);
         let (sent, events) = (vec![], settled.events().collect());
         let mut rig = Self { agent, kernel, store, now, sent, events, settled, attachments, boot_id, tree };
         rig.store.store(rig.agent.ledger()).unwrap();
         rig
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        identity(&self.boot_id, &self.attachments)
     }
 
     /// The process dies without a word, and another takes its place.
@@ -112,6 +115,13 @@ impl Rig {
             for action in self.agent.handle(input, self.now).into_iter().rev() {
                 actions.push_front(action);
             }
+        }
+    }
+
+    /// Does what was held back, and whatever it brings about.
+    pub(super) fn perform_later(&mut self, action: Action) {
+        if let Some(input) = self.perform(action) {
+            self.feed(input);
         }
     }
 
@@ -199,6 +209,10 @@ impl Rig {
     pub(super) fn expiries(&self) -> usize {
         self.events.iter().filter(|event| matches!(event, Event::LeaseExpired { .. })).count()
     }
+}
+
+fn identity(boot_id: &str, attachments: &Attachments) -> Identity {
+    Identity { node: "node-a".into(), boot_id: boot_id.into(), kernel: attachments.report() }
 }
 
 pub(super) fn run(name: &str) -> RunKey {

@@ -1,0 +1,143 @@
+//! The agent as a process on a real kernel, with the test for a reconciler: killed, stopped, abandoned, restarted.
+//! `cargo lab test --package faultline-node-agent --test session --bin faultline-node-agent:faultline-agent`
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, helpers included")]
+
+mod reconciler;
+mod stage;
+mod victim;
+
+use std::time::Duration;
+
+use faultline_core::report::ProbeState;
+use rustix::process::Signal;
+
+use reconciler::{lasting, plain, times};
+use stage::Stage;
+
+const LEASE: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_of_victim_budget_report_and_metrics_are_equal() {
+    let Some(mut stage) = Stage::new("counts", LEASE).await else { return };
+    let (mut target, mut neighbour) = (stage.container("target"), stage.container("neighbour"));
+    let _agent = stage.agent();
+    stage.connected().await;
+    stage.desire(&[plain("target")]).await;
+    assert_eq!(stage.state(0).await, ProbeState::Attached);
+    let beside = neighbour.order("hits 1000");
+    let failed = target.ask("hits 500").failed;
+    assert_eq!(failed, 500);
+    assert_eq!(beside.tally().failed, 0);
+    // Taken away in the middle of it all, so that nobody saw the last ones.
+    let going = target.order("for 3000 2");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    stage.desire(&[]).await;
+    let tally = going.tally();
+    assert!(tally.failed > 0 && tally.failed < tally.tried, "{tally:?}");
+    let failed = failed + tally.failed;
+    assert_eq!(target.ask("hits 100").failed, 0);
+    let report = stage.report().await;
+    assert_eq!((report.probes[0].spent, report.probes[0].counters.injections), (failed, failed));
+    let shown = stage.metric("faultline_agent_injections_total{").await;
+    assert_eq!(shown, failed.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seven_are_seven_though_the_agent_is_killed_in_between() {
+    let Some(mut stage) = Stage::new("seven", LEASE).await else { return };
+    let mut target = stage.container("target");
+    for round in 1..=8_u64 {
+        let mut agent = stage.agent();
+        stage.connected().await;
+        let going = target.order("for 1500 4");
+        stage.desire_soon(&[times(&format!("round-{round}"), "target", 7)]);
+        tokio::time::sleep(Duration::from_millis(round * 97 % 400)).await;
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        let before = going.tally().failed;
+        assert!(before <= 7, "round {round}: {before}");
+        let mut agent = stage.agent();
+        stage.connected().await;
+        stage.desire(&[times(&format!("round-{round}"), "target", 7)]).await;
+        assert_eq!(before + target.ask("hits 50").failed, 7, "round {round}");
+        stage.desire(&[]).await;
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_agent_prolongs_nothing_and_goes_on_when_it_may() {
+    let Some(mut stage) = Stage::new("stopped", LEASE).await else { return };
+    let mut target = stage.container("target");
+    let agent = stage.agent();
+    stage.connected().await;
+    stage.desire(&[plain("target")]).await;
+    assert!(target.ask("for 500 1").failed > 0);
+    stage::signal(&agent, Signal::STOP);
+    let stopped = stage::boot_ns();
+    let tally = target.ask("for 5000 1");
+    let deadline = stopped + u64::try_from(LEASE.as_nanos()).unwrap();
+    assert!(tally.last_failure < deadline, "{tally:?}, stopped at {stopped}");
+    assert!(tally.failed < tally.tried);
+    stage::signal(&agent, Signal::CONT);
+    tokio::time::sleep(LEASE).await;
+    assert!(target.ask("for 500 1").failed > 0);
+    assert_eq!(stage.metric("faultline_agent_lease_expiries_total").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_reconciler_is_recovered_from_and_a_terminated_agent_leaves_nothing() {
+    let Some(mut stage) = Stage::new("silent", LEASE).await else { return };
+    let mut target = stage.container("target");
+    let mut agent = stage.agent();
+    stage.connected().await;
+    stage.desire(&[plain("target")]).await;
+    stage.renewals(false);
+    let silent = stage::boot_ns();
+    let tally = target.ask("for 5000 1");
+    let deadline = silent + u64::try_from(LEASE.as_nanos()).unwrap();
+    assert!(tally.failed > 0 && tally.last_failure < deadline, "{tally:?}, silent at {silent}");
+    stage.renewals(true);
+    tokio::time::sleep(LEASE).await;
+    assert!(target.ask("for 500 1").failed > 0);
+    stage::signal(&agent, Signal::TERM);
+    assert!(agent.wait().unwrap().success());
+    assert_eq!(target.ask("hits 100").failed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_ends_by_itself_and_stays_ended_through_a_restart() {
+    let Some(mut stage) = Stage::new("ends", LEASE).await else { return };
+    let mut target = stage.container("target");
+    let mut agent = stage.agent();
+    stage.connected().await;
+    stage.desire(&[lasting("target", 2)]).await;
+    let tally = target.ask("for 4000 1");
+    assert!(tally.failed > 0 && tally.failed < tally.tried, "{tally:?}");
+    assert_eq!(stage.state(0).await, ProbeState::Detached);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let _agent = stage.agent();
+    stage.connected().await;
+    stage.desire(&[lasting("target", 2)]).await;
+    assert_eq!(stage.state(0).await, ProbeState::Detached);
+    assert_eq!(target.ask("hits 100").failed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_keeps_what_is_spent_and_a_probe_that_cannot_be_attached_says_why() {
+    let Some(mut stage) = Stage::new("edits", LEASE).await else { return };
+    let mut target = stage.container("target");
+    let _agent = stage.agent();
+    stage.connected().await;
+    let mut broken = times("broken", "target", 1);
+    broken.call_chain[0].function = "no_such_function".into();
+    stage.desire(&[broken.clone(), times("edited", "target", 5)]).await;
+    let ProbeState::Failed { error } = stage.state(0).await else { panic!("attached") };
+    assert!(error.contains("no_such_function"), "{error}");
+    assert_eq!(target.ask("hits 3").failed, 3);
+    stage.desire(&[broken, times("edited", "target", 9)]).await;
+    assert_eq!(target.ask("hits 100").failed, 6);
+}
