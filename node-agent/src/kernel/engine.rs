@@ -17,6 +17,7 @@ use super::membership::Membership;
 use super::preflight::{FaultVerdict, Preflight, Unusable};
 use super::programs::{Live, ProgramStatus};
 use super::spec::{BootNanos, BudgetKey, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
+use super::symbols::{self, Symbol};
 use super::{Kernel, converge};
 
 /// How an engine is opened.
@@ -86,9 +87,10 @@ impl Engine {
         let btf = Btf::parse(bytes)?;
         let facts = Facts::from_btf(&btf)?;
         let tree = Tree::new(&mount).map_err(|source| OpenError::Io { path: mount, source })?;
+        let table = targets()?;
         let maps = Maps::create(&config.pins)?;
         protect(&maps, &config.protected);
-        let gates = Gates::try_all(&btf, &facts, &maps, &host);
+        let gates = Gates::try_all(&btf, &facts, &maps, &host, &table);
         let preflight = report(&host, gates.verdicts());
         Ok(Self {
             gates,
@@ -165,6 +167,14 @@ pub fn preflight(config: &EngineConfig) -> Preflight {
             report(&Host::look(), FaultKind::ALL.map(verdict).into())
         }
     }
+}
+
+/// What the symbol table says of the target functions.
+fn targets() -> Result<BTreeMap<String, Symbol>, OpenError> {
+    let table = symbols::find(FaultKind::ALL.map(FaultKind::function).into_iter())
+        .map_err(|source| OpenError::Io { path: symbols::TABLE.into(), source })?;
+    let hidden = table.values().any(|symbol| symbol.addresses.contains(&0));
+    if hidden { Err(OpenError::HiddenSymbols) } else { Ok(table) }
 }
 
 fn report(host: &Host, faults: Vec<FaultVerdict>) -> Preflight {

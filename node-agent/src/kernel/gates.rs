@@ -14,7 +14,7 @@ use super::maps::Maps;
 use super::preflight::{FaultVerdict, Mechanism, Unusable};
 use super::programs::{AttachError, Live};
 use super::spec::FaultKind;
-use super::symbols::{self, Symbol};
+use super::symbols::Symbol;
 
 /// The generation of a gate that is only tried: never active.
 const DISARMED: u64 = 0;
@@ -28,10 +28,13 @@ pub(super) struct Gates {
 
 impl Gates {
     /// Tries every gate once, disarmed.
-    pub(super) fn try_all(btf: &Btf, facts: &Facts, maps: &Maps, host: &Host) -> Self {
-        let functions = FaultKind::ALL.map(FaultKind::function);
-        // Only explains a refusal: without the table it is explained less well.
-        let table = symbols::find(functions.into_iter()).unwrap_or_default();
+    pub(super) fn try_all(
+        btf: &Btf,
+        facts: &Facts,
+        maps: &Maps,
+        host: &Host,
+        table: &BTreeMap<String, Symbol>,
+    ) -> Self {
         let usable = FaultKind::ALL.map(|kind| {
             let symbol = table.get(kind.function()).cloned().unwrap_or_default();
             (kind, attempt(kind, btf, facts, maps, host, &symbol))
@@ -59,7 +62,7 @@ impl Gates {
         let target = match self.usable.get(&kind) {
             Some(Ok(target)) => target,
             Some(Err(reason)) => return Err(fault(reason.clone())),
-            None => return Err(fault(Unusable::Missing { option: None })),
+            None => return Err(fault(Unusable::Refused { reason: "it was never tried".to_owned() })),
         };
         *ground.generation += 1;
         let live = gate(ground.facts, target, *ground.generation)

@@ -46,13 +46,10 @@ impl Host {
         self.cgroup2.clone().ok_or(OpenError::NoCgroup2)
     }
 
-    /// What the kernel's configuration says of an option: `CONFIG_X is not set`, `CONFIG_X=y`, or nothing
-    /// where there is no configuration to read. Advice only: verdicts come from attempts.
-    pub(super) fn option(&self, option: &str) -> Option<String> {
-        let text = configuration(&self.release)?;
-        let set =
-            text.lines().find(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
-        Some(set.map_or_else(|| format!("{option} is not set"), str::to_owned))
+    /// What the kernel's configuration says of an option that is needed. Advice only: verdicts come from
+    /// attempts.
+    pub(super) fn option(&self, option: &str) -> String {
+        said_of(option, configuration(&self.release).as_deref())
     }
 }
 
@@ -93,6 +90,17 @@ fn cgroup2_mount(mountinfo: &str) -> Option<PathBuf> {
     })
 }
 
+fn said_of(option: &str, configuration: Option<&str>) -> String {
+    let Some(text) = configuration else {
+        return format!("{option} is needed; there is no configuration to read");
+    };
+    let set = text.lines().find(|line| line.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
+    match set {
+        Some(set) => format!("although the configuration has {set}"),
+        None => format!("{option} is not set"),
+    }
+}
+
 fn configuration(release: &str) -> Option<String> {
     if let Ok(packed) = fs::File::open("/proc/config.gz") {
         let mut text = String::new();
@@ -118,6 +126,14 @@ mod tests {
     fn the_lockdown_mode_is_the_bracketed_one() {
         assert_eq!(lockdown("none [integrity] confidentiality\n"), "integrity");
         assert_eq!(lockdown(""), "none");
+    }
+
+    #[test]
+    fn an_option_is_named_whatever_the_configuration_says() {
+        let text = "# CONFIG_FAILSLAB is not set\nCONFIG_FAILSLAB_MORE=y\nCONFIG_BPF=y\n";
+        assert_eq!(said_of("CONFIG_FAILSLAB", Some(text)), "CONFIG_FAILSLAB is not set");
+        assert_eq!(said_of("CONFIG_BPF", Some(text)), "although the configuration has CONFIG_BPF=y");
+        assert!(said_of("CONFIG_BPF", None).starts_with("CONFIG_BPF is needed"));
     }
 
     #[test]

@@ -47,10 +47,10 @@ pub enum Mechanism {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unusable {
     /// The kernel has no such function.
-    #[error("the kernel has no function of that name{}", option_help(.option))]
+    #[error("the kernel has no function of that name ({option})")]
     Missing {
         /// The configuration option that would add it, with what this kernel's configuration says of it.
-        option: Option<String>,
+        option: String,
     },
     /// Only a specialised copy is left, which has no BTF and cannot be attached to.
     #[error("the compiler left only the clone {clone}")]
@@ -59,10 +59,10 @@ pub enum Unusable {
         clone: String,
     },
     /// The function is there; the kernel does not allow its return value to be changed.
-    #[error("the kernel does not let its return value be changed{}", option_help(.option))]
+    #[error("the kernel does not let its return value be changed ({option})")]
     NotInjectable {
         /// The configuration option that would allow it, with what this kernel's configuration says of it.
-        option: Option<String>,
+        option: String,
     },
     /// Loading or attaching failed for another reason.
     #[error("{reason}")]
@@ -76,8 +76,4 @@ pub enum Unusable {
         /// The error, with its causes.
         reason: String,
     },
-}
-
-fn option_help(option: &Option<String>) -> String {
-    option.as_ref().map_or_else(String::new, |option| format!(" ({option})"))
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
+/// Where the kernel shows its symbol table.
+pub(super) const TABLE: &str = "/proc/kallsyms";
+
 /// What the symbol table says of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Symbol {
@@ -15,7 +18,7 @@ pub(super) struct Symbol {
 
 /// Reads the table once for all `names`. Names it does not hold come back empty.
 pub(super) fn find<'a>(names: impl Iterator<Item = &'a str>) -> std::io::Result<BTreeMap<String, Symbol>> {
-    find_in(BufReader::new(File::open("/proc/kallsyms")?), names)
+    find_in(BufReader::new(File::open(TABLE)?), names)
 }
 
 fn find_in<'a>(

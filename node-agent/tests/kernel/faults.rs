@@ -1,8 +1,8 @@
 //! Each fault, on a real system call.
 
-use faultline_node_agent::kernel::{FaultKind, Kernel};
+use faultline_node_agent::kernel::{FaultKind, Kernel, ProbeError, Unusable};
 
-use crate::world::{Vary, World, failing_mounts};
+use crate::world::{Vary, World, failing_mounts, programs_left};
 
 const EIO: i32 = 5;
 const ENOMEM: i32 = 12;
@@ -76,4 +76,21 @@ fn the_preflight_finds_every_fault_usable_on_a_full_kernel() {
     for kind in FaultKind::ALL {
         assert!(report.fault(kind).unwrap().mechanism.is_ok(), "{report:?}");
     }
+}
+
+#[test]
+fn a_kernel_that_cannot_inject_says_why_and_attaches_nothing() {
+    let Some(mut world) = World::stock() else { return };
+    let report = world.engine.preflight();
+    println!("{report:#?}");
+    let reason = |kind| report.fault(kind).unwrap().mechanism.clone().unwrap_err();
+    let Unusable::NotInjectable { option } = reason(FaultKind::Slab) else { panic!("{report:?}") };
+    assert!(option.starts_with("CONFIG_FUNCTION_ERROR_INJECTION is"), "{option}");
+    assert!(matches!(reason(FaultKind::Bio), Unusable::Clone { .. } | Unusable::NotInjectable { .. }));
+    let target = world.cgroup("target");
+    for kind in FaultKind::ALL {
+        let outcome = world.engine.converge(&[failing_mounts(&target).fault(kind)]).remove(0);
+        assert!(matches!(outcome.result, Err(ProbeError::Fault { .. })), "{outcome:?}");
+    }
+    assert_eq!(programs_left(), [""; 0]);
 }

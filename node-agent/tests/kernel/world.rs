@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use faultline_node_agent::kernel::{
     BootNanos, BudgetKey, Counters, Engine, EngineConfig, FaultKind, Kernel, ProbeId, ProbeSpec,
+    loaded_programs,
 };
 
 use crate::victim::Victim;
@@ -17,7 +18,10 @@ use crate::victim::Victim;
 /// Engines see each other's programs, so tests take turns.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Where the lab says that it is one.
+/// Debian's own kernel image, which cannot inject.
+const STOCK: &str = "stock";
+
+/// Where the lab says which kernel it runs.
 const LAB: &str = "FAULTLINE_LAB";
 
 /// How long a test's lease lasts: longer than any test.
@@ -32,10 +36,23 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Absent, loudly, outside the lab.
+    /// Absent, loudly, outside the lab and on the kernel that cannot inject.
     pub(crate) fn new() -> Option<Self> {
-        if std::env::var_os(LAB).is_none() {
+        Self::when(|kernel| kernel != STOCK)
+    }
+
+    /// The same on the kernel that cannot inject, and only there.
+    pub(crate) fn stock() -> Option<Self> {
+        Self::when(|kernel| kernel == STOCK)
+    }
+
+    fn when(fits: impl Fn(&str) -> bool) -> Option<Self> {
+        let Ok(kernel) = std::env::var(LAB) else {
             eprintln!("SKIPPED: needs a real kernel: cargo lab test -p faultline-node-agent --test kernel");
+            return None;
+        };
+        if !fits(&kernel) {
+            eprintln!("SKIPPED: not about the {kernel} kernel");
             return None;
         }
         let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -159,4 +176,15 @@ pub(crate) fn mark() -> u64 {
 pub(crate) fn boot_now() -> BootNanos {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     BootNanos(u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap())
+}
+
+/// Our programs in the kernel, after it has had a while to free the detached ones, which it does on its own time.
+pub(crate) fn programs_left() -> Vec<String> {
+    for _ in 0..100 {
+        if loaded_programs().unwrap().is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    loaded_programs().unwrap()
 }
