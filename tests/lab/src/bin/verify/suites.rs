@@ -59,8 +59,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "the injection engine on real kernels: call chains, exact times, deadlines, scope",
         budget_min: 6,
         commands: &[
-            "cargo lab test --kernel 6.1 --package faultline-node-agent --bin none --test kernel",
-            "cargo lab test --kernel 6.12 --package faultline-node-agent --bin none --test kernel",
+            "cargo lab test --kernel 6.1 --disk sample --package faultline-node-agent --bin none --test kernel",
+            "cargo lab test --kernel 6.12 --disk sample --package faultline-node-agent --bin none --test kernel",
             "cargo lab test --kernel stock --package faultline-node-agent --bin none --test kernel",
         ],
     },
