@@ -1,6 +1,6 @@
 //! Properties of the repository: which crate may depend on which, where `unsafe` may stand, how long a file may be.
 #![forbid(unsafe_code)]
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -160,4 +160,13 @@ fn nothing_is_left_for_later_by_its_own_word() {
             assert!(!text.contains(word), "{path} has {word}");
         }
     }
+}
+
+#[test]
+fn the_examples_ship_the_modules_that_are_built_here() {
+    let shipped =
+        fs::read(root().join("examples/guardrails/modules/cap_limits.wasm")).expect("the example's module");
+    let built =
+        fs::read(root().join("policies/modules/cap_limits.wasm")).expect("the module that is built here");
+    assert!(shipped == built, "copy policies/modules/cap_limits.wasm to examples/guardrails/modules/");
 }
