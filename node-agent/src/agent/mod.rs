@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use faultline_core::{inventory::KernelReport, report::NodeReport};
+use faultline_core::{inventory::KernelReport, ledger::Generation, report::NodeReport};
 use faultline_wire::{
     AgentMessage,
     client::Received,
@@ -32,9 +32,12 @@ use crate::{
     telemetry::Event,
 };
 
-/// How often what is wanted is brought in force again though nothing changed: a probe that failed may attach by now,
-/// and a container may be gone.
+/// When what is wanted is brought in force again though nothing was said: a probe that failed may attach by now, and
+/// a container may be gone. As long as nothing changes the wait doubles, because trying is not for free.
 const REFRESH: Duration = Duration::from_secs(5);
+
+/// It doubles up to this.
+const LONGEST_REFRESH: Duration = Duration::from_secs(60);
 
 /// Which node this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +139,9 @@ pub struct Agent {
     /// Ends by the boot clock, worked out once for each end, so that a step of the wall clock moves none.
     ends: BTreeMap<String, (Timestamp, BootNanos)>,
     refresh_at: BootNanos,
+    refresh_after: Duration,
+    /// The generation that is being tried, or was last.
+    tried: Generation,
     /// An [`Action::Converge`] is being done. That can take seconds, and renewals do not wait for it.
     converging: bool,
     /// What is wanted changed meanwhile.
@@ -169,6 +175,8 @@ impl Agent {
             failures: BTreeMap::new(),
             ends: BTreeMap::new(),
             refresh_at: BootNanos::NEVER,
+            refresh_after: REFRESH,
+            tried: Generation::default(),
             converging: false,
             again: false,
             ack_due: false,
@@ -272,6 +280,7 @@ impl Agent {
             remembered.target = probe.target.clone();
         }
         self.ledger.held = Some(Held { set, content });
+        self.refresh_after = REFRESH;
         self.drop_others(now);
         self.fit_budgets();
         self.failures.retain(|id, _| self.ledger.held_probe(id).is_some());
@@ -290,7 +299,7 @@ impl Agent {
 
     fn refuse(
         &mut self,
-        generation: Option<faultline_core::ledger::Generation>,
+        generation: Option<Generation>,
         reason: NackReason,
         detail: String,
         now: Now,

@@ -7,7 +7,7 @@ use faultline_wire::{
     message::{Ack, ProbeAck, RenewAck},
 };
 
-use super::{Action, Agent, Converged, Observed, Purpose};
+use super::{Action, Agent, Converged, Observed, Purpose, REFRESH};
 use crate::{clock::Now, telemetry::Event};
 
 impl Agent {
@@ -28,9 +28,10 @@ impl Agent {
             }
         }
         let tried: BTreeSet<_> = outcomes.keys().cloned().collect();
+        let mut began = false;
         for (id, result) in outcomes {
             match result {
-                Ok(()) => self.is_attached(id, now, actions),
+                Ok(()) => began |= self.is_attached(id, now, actions),
                 Err(error) => self.has_failed(id, error, actions),
             }
         }
@@ -41,27 +42,37 @@ impl Agent {
         }
         self.forget(actions);
         actions.push(Action::Store);
-        if again || self.wants_more(&tried, now) {
-            self.converge(now, actions);
-        } else {
+        let waiting = self.wants_more(&tried, now);
+        // What was accepted while the kernel was at work is acknowledged when it was tried itself.
+        if !waiting && self.tried == self.ledger.accepted() {
             self.tell(now, actions);
+        }
+        if again || waiting || began {
+            self.converge(now, actions);
         }
     }
 
-    fn is_attached(&mut self, id: String, now: Now, actions: &mut Vec<Action>) {
-        self.failures.remove(&id);
+    /// True where a duration begins now: until then the kernel had an end that was worked out too early.
+    fn is_attached(&mut self, id: String, now: Now, actions: &mut Vec<Action>) -> bool {
+        let failed_before = self.failures.remove(&id).is_some();
         if !self.attached.contains_key(&id) {
             actions.push(Action::Note(Event::Attached { id: id.clone() }));
         }
+        if failed_before {
+            self.refresh_after = REFRESH;
+        }
         let duration = self.ledger.held_probe(&id).and_then(|probe| probe.duration);
+        let mut began = false;
         if let Some(known) = self.ledger.probes.get_mut(&id)
             && known.attached_at.is_none()
         {
             known.attached_at = Some(now.wall);
-            known.ends =
-                known.ends.or(duration.and_then(|duration| now.wall.checked_add(duration.as_std()).ok()));
+            let ends = duration.and_then(|duration| now.wall.checked_add(duration.as_std()).ok());
+            began = known.ends.is_none() && ends.is_some();
+            known.ends = known.ends.or(ends);
         }
         self.attached.entry(id).or_default();
+        began
     }
 
     fn has_failed(&mut self, id: String, error: String, actions: &mut Vec<Action>) {
@@ -79,6 +90,7 @@ impl Agent {
             }
         }
         if self.failures.get(&id) != Some(&error) {
+            self.refresh_after = REFRESH;
             actions.push(Action::Note(Event::Failed { id: id.clone(), error: error.clone() }));
         }
         self.failures.insert(id, error);

@@ -8,7 +8,7 @@ use std::{
 use faultline_core::desired::Probe;
 use jiff::Timestamp;
 
-use super::{Action, Agent, REFRESH, lease};
+use super::{Action, Agent, LONGEST_REFRESH, lease};
 use crate::{
     clock::Now,
     kernel::{BootNanos, BudgetKey},
@@ -51,7 +51,10 @@ impl Agent {
         if self.grant(&ids) && !actions.contains(&Action::Store) {
             actions.push(Action::Store);
         }
-        self.refresh_at = if ids.is_empty() { BootNanos::NEVER } else { lease::after(now.boot, REFRESH) };
+        let refresh_at = lease::after(now.boot, self.refresh_after);
+        self.refresh_at = if ids.is_empty() { BootNanos::NEVER } else { refresh_at };
+        self.refresh_after = (self.refresh_after * 2).min(LONGEST_REFRESH);
+        self.tried = self.ledger.accepted();
         self.converging = true;
         actions.push(Action::Converge(wanted));
     }

@@ -138,6 +138,16 @@ impl Stage {
         self.report().await.probes.remove(probe).state
     }
 
+    /// Waits until the only probe is in this state.
+    pub(crate) async fn reaches(&self, state: &ProbeState) {
+        let reached = async {
+            while self.state(0).await != *state {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        self.patiently(reached).await;
+    }
+
     pub(crate) fn renewals(&self, on: bool) {
         self.reconciler.renewing.store(on, Ordering::Relaxed);
     }

@@ -61,6 +61,11 @@ impl Victim {
         Going(self)
     }
 
+    /// Whether mounts come to fail within half a minute.
+    pub(crate) fn fails_again(&mut self) -> bool {
+        (0..60).any(|_| self.ask("for 500 1").failed > 0)
+    }
+
     pub(crate) fn ask(&mut self, order: &str) -> Tally {
         self.order(order).tally()
     }

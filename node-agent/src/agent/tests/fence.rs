@@ -122,7 +122,10 @@ fn each_probe_is_acknowledged_with_its_own_error_and_tried_again() {
     rig.wait(SECOND * 6);
     assert_eq!((failures(&rig), rig.attached()), (2, 1));
     *rig.kernel.0.lock().unwrap() = FakeKernel::new();
-    rig.wait(SECOND * 6);
+    for _ in 0..6 {
+        rig.renew();
+        rig.wait(SECOND * 2);
+    }
     assert_eq!(rig.state_of(&broken.id), ProbeState::Attached);
 }
 

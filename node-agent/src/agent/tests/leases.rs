@@ -122,6 +122,34 @@ fn what_changes_while_the_kernel_is_at_work_is_done_next() {
 }
 
 #[test]
+fn a_set_is_acknowledged_though_the_lease_ended_while_it_was_tried() {
+    let (mut rig, _) = running();
+    let desired = Received::Desired(set(2, &[probe("b", "pod")]));
+    let mut actions = rig.agent.handle(Input::Received(desired, rig.now.boot), rig.now);
+    let late = actions.pop().unwrap();
+    rig.wait(TTL * 2);
+    rig.renew();
+    rig.perform_later(late);
+    assert_eq!((rig.last_ack().generation.counter, rig.attached(), rig.expiries()), (2, 1, 1));
+}
+
+#[test]
+fn trying_again_becomes_rarer_as_long_as_nothing_changes() {
+    let (mut rig, _) = running();
+    let mut tries = 0;
+    for _ in 0..300 {
+        rig.pass(SECOND);
+        let actions = rig.agent.handle(Input::Tick, rig.now);
+        for action in actions {
+            tries += usize::from(matches!(action, Action::Converge(_)));
+            rig.perform_later(action);
+        }
+        rig.renew();
+    }
+    assert!((5..12).contains(&tries), "{tries} tries in five minutes");
+}
+
+#[test]
 fn the_end_of_a_session_is_not_the_end_of_the_lease() {
     let (mut rig, id) = running();
     rig.feed(Input::Closed);
