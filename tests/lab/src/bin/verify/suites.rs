@@ -37,7 +37,10 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "lint",
         shows: "clippy with warnings as errors, all targets",
         budget_min: 8,
-        commands: &["cargo clippy --workspace --all-targets --quiet -- -D warnings"],
+        commands: &[
+            "cargo clippy --workspace --all-targets --quiet -- -D warnings",
+            "cargo clippy --workspace --quiet --manifest-path policies/guests/Cargo.toml -- -D warnings",
+        ],
     },
     Suite {
         name: "unit",
@@ -69,9 +72,9 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "a committed file fails the mount in one container and nowhere else, under kills, edits and removals",
         budget_min: 12,
         commands: &[
-            "cargo lab test --kernel 6.1 --package faultline-tests --test story",
-            "cargo lab test --kernel 6.12 --package faultline-tests --test story",
-            "cargo lab test --kernel stock --package faultline-tests --test story",
+            "cargo lab test --kernel 6.1 --cpus 4 --memory 1024 --disk sample --package faultline-tests --test story -- --test-threads 1 --nocapture",
+            "cargo lab test --kernel 6.12 --cpus 4 --memory 1024 --disk sample --package faultline-tests --test story -- --test-threads 1 --nocapture",
+            "cargo lab test --kernel stock --memory 1024 --package faultline-tests --test story -- --test-threads 1 --nocapture",
         ],
     },
     Suite {
