@@ -89,8 +89,25 @@ pub fn static_build(arguments: &[&str]) -> Result<Vec<Artifact>, ArtifactError> 
 /// As [`static_build`], and when the package has no such program.
 pub fn static_bin(package: &str, bin: &str) -> Result<PathBuf, ArtifactError> {
     let built = static_build(&["build", "-p", package, "--bin", bin])?;
-    let found = built.into_iter().find(|artifact| artifact.kind == ArtifactKind::Bin && artifact.name == bin);
-    found.map(|artifact| artifact.path).ok_or_else(|| ArtifactError::Missing(bin.into()))
+    program(&built, bin)
+}
+
+/// Builds programs of the workspace, by their names, and returns them in that order. All come from one run of cargo,
+/// and with the features that the whole workspace agrees on: what they share is compiled once.
+///
+/// # Errors
+/// As [`static_build`], and when the workspace has no such program.
+pub fn static_bins(names: &[&str], release: bool) -> Result<Vec<PathBuf>, ArtifactError> {
+    let bins = names.iter().flat_map(|name| ["--bin", *name]);
+    let profile = release.then_some("--release");
+    let arguments: Vec<&str> = ["build", "--workspace"].into_iter().chain(bins).chain(profile).collect();
+    let built = static_build(&arguments)?;
+    names.iter().map(|name| program(&built, name)).collect()
+}
+
+fn program(built: &[Artifact], name: &str) -> Result<PathBuf, ArtifactError> {
+    let found = built.iter().find(|artifact| artifact.kind == ArtifactKind::Bin && artifact.name == name);
+    found.map(|artifact| artifact.path.clone()).ok_or_else(|| ArtifactError::Missing(name.into()))
 }
 
 /// The lab's init, built at most once in this process.

@@ -7,13 +7,14 @@ use clap::Args;
 
 use super::machine::MachineArgs;
 use super::{CliError, Context, run};
-use crate::artifacts::{self, Artifact, ArtifactKind, static_build};
+use crate::artifacts::{self, Artifact, ArtifactKind, static_bins, static_build};
 use crate::exec::Exec;
 use crate::machine::{Machine, Share};
 
-/// Programs that tests find in PATH, as package and name.
-const HELPERS: [&str; 3] =
-    ["faultline-reconciler:faultline", "faultline-node-agent:faultline-agent", "faultline-tests:victim"];
+/// Programs that tests find in PATH.
+const HELPERS: [&str; 3] = ["faultline", "faultline-agent", "victim"];
+/// Instead of a program's name: none at all.
+const NO_PROGRAM: &str = "none";
 
 #[derive(Debug, Args)]
 pub(super) struct Test {
@@ -55,7 +56,7 @@ pub(super) struct Bench {
 #[derive(Debug, Args)]
 struct Programs {
     /// Programs to have in PATH, built with the tests; `none` for none
-    #[arg(long = "bin", value_name = "PACKAGE:NAME", default_values = HELPERS)]
+    #[arg(long = "bin", value_name = "NAME", default_values = HELPERS)]
     bins: Vec<String>,
     /// Build everything optimised
     #[arg(long)]
@@ -71,13 +72,14 @@ impl Test {
             "lib" => vec!["--lib".into()],
             name => vec!["--test".into(), name.to_owned()],
         });
-        let build = ["test", "--no-run", "-p", &self.package].map(String::from).into_iter().chain(targets);
+        let build = ["test", "--no-run", "--workspace"].map(String::from).into_iter().chain(targets);
         let built = self.programs.build(build.collect(), context)?;
         let machine = self.machine.machine(context)?;
         let runs = Runs {
             machine: &self.machine,
             programs: &self.programs,
             kind: ArtifactKind::Test,
+            package: &self.package,
             arguments: self.arguments,
         };
         runs.execute(machine, &built, context)
@@ -87,12 +89,17 @@ impl Test {
 impl Bench {
     pub(super) fn execute(self, context: &Context) -> Result<u8, CliError> {
         let targets = self.bench.iter().flat_map(|name| ["--bench".to_owned(), name.clone()]);
-        let build = ["bench", "--no-run", "-p", &self.package].map(String::from).into_iter().chain(targets);
+        let build = ["bench", "--no-run", "--workspace"].map(String::from).into_iter().chain(targets);
         let built = self.programs.build(build.collect(), context)?;
         let machine = Machine { icount: !self.time, ..self.machine.machine(context)? };
         let arguments = std::iter::once("--bench".to_owned()).chain(self.arguments).collect();
-        let runs =
-            Runs { machine: &self.machine, programs: &self.programs, kind: ArtifactKind::Bench, arguments };
+        let runs = Runs {
+            machine: &self.machine,
+            programs: &self.programs,
+            kind: ArtifactKind::Bench,
+            package: &self.package,
+            arguments,
+        };
         runs.execute(machine, &built, context)
     }
 }
@@ -107,15 +114,10 @@ impl Programs {
     fn build(&self, mut wanted: Vec<String>, context: &Context) -> Result<Built, CliError> {
         let step = context.progress.step("static", "building static executables for the guest");
         let mut path = Vec::new();
-        for (package, bin) in self.bins.iter().filter_map(|bin| bin.split_once(':')) {
-            let profile = self.release.then_some("--release");
-            let arguments: Vec<&str> =
-                ["build", "-p", package, "--bin", bin].into_iter().chain(profile).collect();
-            for artifact in
-                static_build(&arguments)?.iter().filter(|a| a.kind == ArtifactKind::Bin && a.name == bin)
-            {
-                path.extend(artifact.path.parent().map(Path::to_path_buf));
-            }
+        let bins: Vec<&str> = self.bins.iter().map(String::as_str).filter(|bin| *bin != NO_PROGRAM).collect();
+        if !bins.is_empty() {
+            let programs = static_bins(&bins, self.release)?;
+            path.extend(programs.iter().filter_map(|program| program.parent()).map(Path::to_path_buf));
         }
         path.dedup();
         if self.release && wanted[0] == "test" {
@@ -132,13 +134,14 @@ struct Runs<'a> {
     machine: &'a MachineArgs,
     programs: &'a Programs,
     kind: ArtifactKind,
+    package: &'a str,
     arguments: Vec<String>,
 }
 
 impl Runs<'_> {
     fn execute(&self, mut machine: Machine, built: &Built, context: &Context) -> Result<u8, CliError> {
         let binaries: Vec<&Artifact> =
-            built.wanted.iter().filter(|artifact| artifact.kind == self.kind).collect();
+            built.wanted.iter().filter(|artifact| self.asked_for(artifact)).collect();
         if binaries.is_empty() {
             return Err(CliError::NothingBuilt(if self.kind == ArtifactKind::Test {
                 "test"
@@ -161,6 +164,13 @@ impl Runs<'_> {
         }
         vm.shutdown()?;
         Ok(worst)
+    }
+
+    /// The whole workspace is built for, so that what its packages share is compiled once; a folder is named as its
+    /// package is, without the prefix.
+    fn asked_for(&self, artifact: &Artifact) -> bool {
+        let folder = self.package.strip_prefix("faultline-").unwrap_or(self.package);
+        artifact.kind == self.kind && artifact.package.ends_with(folder)
     }
 
     fn exec(&self, binary: &Artifact, path: &[PathBuf]) -> Exec {

@@ -16,7 +16,7 @@ use clap::Parser;
 use faultline_lab::{
     Cache, Disk, HostFile, KernelId, Machine, Progress, artifacts, disk, kernel,
     packages::{self, Purpose},
-    static_bin,
+    static_bins,
 };
 use ground::{Host, agreed};
 use show::Show;
@@ -136,12 +136,12 @@ struct Programs {
 impl Programs {
     fn build(progress: &Progress) -> Result<Self, Box<dyn Error>> {
         let step = progress.step("demo-programs", "building faultline and the sample program");
-        let programs = Self {
-            faultline: static_bin("faultline-reconciler", "faultline")?,
-            victim: static_bin("faultline-tests", "victim")?,
+        let mut built = static_bins(&["faultline", "victim"], false)?.into_iter();
+        let (Some(faultline), Some(victim)) = (built.next(), built.next()) else {
+            return Err("cargo built something else".into());
         };
         step.done();
-        Ok(programs)
+        Ok(Self { faultline, victim })
     }
 
     fn files(&self) -> Vec<HostFile> {

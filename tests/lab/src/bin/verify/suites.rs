@@ -46,16 +46,13 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "unit",
         shows: "unit, property and golden tests; the repository's own rules; hostile guests; sockets and certificates",
         budget_min: 14,
-        commands: &["cargo test --workspace --exclude faultline-lab"],
+        commands: &["cargo test --workspace"],
     },
     Suite {
         name: "lab",
         shows: "kernels are built, boot, run commands, and are stopped when they hang",
         budget_min: 24,
-        commands: &[
-            "cargo lab build --all",
-            "cargo test --package faultline-lab --package faultline-lab-init",
-        ],
+        commands: &["cargo lab build --all", "cargo test --workspace --test machines"],
     },
     Suite {
         name: "engine",
@@ -81,6 +78,6 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "metrics",
         shows: "a real Prometheus counts what the victims count, and has data for every panel of the dashboard",
         budget_min: 6,
-        commands: &["cargo test --package faultline-tests --test metrics"],
+        commands: &["cargo test --workspace --test metrics"],
     },
 ];
