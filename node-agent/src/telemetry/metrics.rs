@@ -140,7 +140,8 @@ impl Metrics {
         };
         let session_open = gauge("session_open", "1 while there is a session with the reconciler");
         let generation_epoch = gauge("generation_epoch", "Epoch of the desired set that is held");
-        let generation_counter = gauge("generation_in_epoch", "Counter of the desired set that is held, within its epoch");
+        let generation_counter =
+            gauge("generation_in_epoch", "Counter of the desired set that is held, within its epoch");
         Self {
             registry,
             probes,
