@@ -1,6 +1,7 @@
 //! The thin shell around the state machine: it does what it is told, and decides nothing.
 
 mod link;
+mod parts;
 mod perform;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
@@ -14,15 +15,17 @@ use tokio::{
 
 use crate::{
     agent::{Agent, Identity, Input},
-    attachments::{Attachments, causes},
-    cgroups::{Cgroups, NoCgroups, find_root},
-    clock::{Clock, SystemClock},
+    attachments::Attachments,
+    cgroups::NoCgroups,
+    clock::Clock,
     config::AgentConfig,
-    inert::InertKernel,
-    kernel::{BootNanos, Engine, EngineConfig, Kernel, preflight},
-    ledger::{DurableLedger, LedgerError, LedgerStore},
+    kernel::BootNanos,
+    ledger::LedgerError,
     telemetry::{Endpoint, EndpointError, Event, Health, Metrics},
 };
+
+pub use parts::Parts;
+pub(crate) use parts::engine_config;
 
 use link::Link;
 use perform::Performer;
@@ -60,64 +63,6 @@ pub enum AgentError {
     /// The thread that talks to the kernel is gone. Whatever was attached is detached.
     #[error("the kernel side of the agent ended unexpectedly")]
     KernelSide,
-}
-
-/// What an agent works with: everything that is the machine's and not the agent's.
-pub struct Parts {
-    /// The kernel.
-    pub kernel: Box<dyn Kernel>,
-    /// The hierarchy of its targets.
-    pub cgroups: Cgroups,
-    /// Where it remembers.
-    pub store: Box<dyn LedgerStore>,
-    /// What it remembers.
-    pub ledger: crate::ledger::Ledger,
-    /// Where instants come from.
-    pub clock: Arc<dyn Clock>,
-    /// `/proc/sys/kernel/random/boot_id`.
-    pub boot_id: String,
-}
-
-impl Parts {
-    /// This machine's. Where the engine does not open, a kernel that says why: the node is reported as it is.
-    ///
-    /// # Errors
-    /// Something that every agent needs is not there.
-    pub fn of_this_machine(config: &AgentConfig) -> Result<Self, AgentError> {
-        let (root, own) = find_root(config.cgroup_root.as_deref())?;
-        let cgroups = Cgroups::open(&root, own).map_err(AgentError::Cgroups)?;
-        let (store, ledger) = DurableLedger::open(&config.state_dir)?;
-        let boot_id =
-            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(AgentError::BootId)?;
-        Ok(Self {
-            kernel: open_kernel(config),
-            cgroups,
-            store: Box::new(store),
-            ledger,
-            clock: Arc::new(SystemClock),
-            boot_id: boot_id.trim().to_owned(),
-        })
-    }
-}
-
-/// How the engine is opened.
-#[must_use]
-pub(crate) fn engine_config(config: &AgentConfig) -> EngineConfig {
-    EngineConfig { pins: config.bpffs.join("faultline"), ..EngineConfig::default() }
-}
-
-fn open_kernel(config: &AgentConfig) -> Box<dyn Kernel> {
-    let engine = engine_config(config);
-    match Engine::open(&engine) {
-        Ok(engine) => Box::new(engine),
-        Err(error) => {
-            tracing::error!(
-                error = causes(&error),
-                "this kernel cannot be injected: nothing will be attached"
-            );
-            Box::new(InertKernel::new(preflight(&engine)))
-        }
-    }
 }
 
 /// Runs the agent of this machine until `stop` completes; then everything is detached and reported.

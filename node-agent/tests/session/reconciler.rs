@@ -58,11 +58,15 @@ impl Reconciler {
 
     fn note(&self, message: AgentMessage) {
         match message {
-            AgentMessage::Ack(ack) => drop(self.heard.send_modify(|heard| heard.ack = Some(ack))),
-            AgentMessage::Report(report) => drop(self.heard.send_modify(|heard| {
-                heard.report = Some(report);
-                heard.reports += 1;
-            })),
+            AgentMessage::Ack(ack) => {
+                self.heard.send_modify(|heard| heard.ack = Some(ack));
+            }
+            AgentMessage::Report(report) => {
+                self.heard.send_modify(|heard| {
+                    heard.report = Some(report);
+                    heard.reports += 1;
+                });
+            }
             AgentMessage::Nack(nack) => panic!("{nack:?}"),
             AgentMessage::Hello(_) | AgentMessage::RenewAck(_) => {}
         }

@@ -18,7 +18,7 @@ use super::super::*;
 use crate::{
     attachments::Attachments,
     cgroups::Cgroups,
-    kernel::{Counters, FakeKernel, Kernel, Preflight, ProbeId, ProbeOutcome, ProbeSpec},
+    kernel::{BudgetKey, Counters, FakeKernel, Kernel, Preflight, ProbeId, ProbeOutcome, ProbeSpec},
     ledger::{LedgerStore as _, VolatileLedger, probe_id},
 };
 
