@@ -141,8 +141,9 @@ impl Fault {
     }
 }
 
-/// Most frames of a call chain: each is a position that every task may have reached, and a program on a node.
-pub const MAX_FRAMES: usize = 16;
+/// Most frames of a call chain. A task's progress along a chain is a number of four bits, and 0 is "not begun": that is
+/// how sixteen probes of one container fit into a word that a program reads at once.
+pub const MAX_FRAMES: usize = 15;
 
 /// Frames, outermost first, at most [`MAX_FRAMES`]; empty: every hit of the target function.
 pub type CallChain = Vec<Frame>;

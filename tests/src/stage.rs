@@ -22,8 +22,8 @@ use crate::{
 pub const NODE: &str = "lab";
 /// Namespace of the containers.
 pub const NAMESPACE: &str = "chaos-mount";
-/// The lease that the stage's reconciler grants.
-pub const LEASE: Duration = Duration::from_secs(2);
+/// The lease that a stage's reconciler grants where nothing else is said: the product's own default.
+const LEASE: Duration = Duration::from_secs(15);
 /// How long anything may take before a story gives up on it. Emulated machines are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,6 +33,7 @@ pub struct Stage {
     root: PathBuf,
     cgroups: PathBuf,
     port: u16,
+    lease: Duration,
 }
 
 impl Stage {
@@ -47,7 +48,14 @@ impl Stage {
         }
         let cgroups = Path::new("/sys/fs/cgroup").join(format!("stage-{name}"));
         fs::create_dir_all(&cgroups)?;
-        Ok(Self { root, cgroups, port })
+        Ok(Self { root, cgroups, port, lease: LEASE })
+    }
+
+    /// The same with another lease, in whole seconds.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
     }
 
     /// A path on the stage.
@@ -130,7 +138,7 @@ impl Stage {
             .arg(self.path("state"))
             .args(["--listen".into(), format!("unix:{}", self.path("wire.sock").display())])
             .args(["--admin-listen".into(), self.admin().to_string()])
-            .args(["--lease-ttl".into(), format!("{}s", LEASE.as_secs())]);
+            .args(["--lease-ttl".into(), format!("{}s", self.lease.as_secs())]);
         Process::start(&mut command, &self.path("reconciler.log"))
     }
 
@@ -164,6 +172,14 @@ impl Stage {
             .arg(self.tally(pod))
             .args(arguments);
         Process::start(&mut command, &self.path(&format!("{pod}.log")))
+    }
+
+    /// What has happened to a pod's victims since an offset into their tally, and the offset behind it.
+    ///
+    /// # Errors
+    /// The tally cannot be read.
+    pub fn attempts_since(&self, pod: &str, offset: u64) -> io::Result<(Vec<Attempt>, u64)> {
+        tally::read_from(&self.tally(pod), offset)
     }
 
     /// What has happened to a pod's victims so far.

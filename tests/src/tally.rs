@@ -5,12 +5,14 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
 use rustix::time::{ClockId, clock_gettime};
 
+/// `ENOENT`, which a mount on a missing mount point ends with where nothing is injected.
+pub const ENOENT: i32 = 2;
 /// `ENOMEM`, which an injected allocation failure reaches user space as.
 pub const ENOMEM: i32 = 12;
 
@@ -60,12 +62,23 @@ impl Recorder {
 /// # Errors
 /// The file cannot be read, or a whole line of it is not an attempt.
 pub fn read(path: &Path) -> io::Result<Vec<Attempt>> {
-    let text = std::fs::read_to_string(path)?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole
+    read_from(path, 0).map(|(attempts, _)| attempts)
+}
+
+/// Reads on from `offset`, in bytes, and returns the offset behind the last whole line.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from(path: &Path, offset: u64) -> io::Result<(Vec<Attempt>, u64)> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    let attempts = whole
         .lines()
-        .map(|line| parse(line).ok_or_else(|| io::Error::other(format!("not an attempt: {line:?}"))))
-        .collect()
+        .map(|line| parse(line).ok_or_else(|| io::Error::other(format!("not an attempt: {line:?}"))));
+    Ok((attempts.collect::<io::Result<_>>()?, offset + whole.len() as u64))
 }
 
 /// How many attempts ended with `errno`.
@@ -98,6 +111,8 @@ mod tests {
         (&recorder.0).write_all(b"3 4").unwrap();
         let read = read(&path).unwrap();
         assert_eq!(read, [attempt]);
+        let (_, behind) = read_from(&path, 0).unwrap();
+        assert_eq!(read_from(&path, behind).unwrap(), (vec![], behind));
         assert_eq!(count(&read, ENOMEM), 1);
     }
 

@@ -31,7 +31,11 @@ struct Victim {
     /// Where to mount it; it is made where it is missing.
     #[arg(long, default_value = "/mnt")]
     at: PathBuf,
-    /// File system type. One that does not exist makes a mount cheap: it fails with ENODEV, behind the allocations.
+    /// Do not make the mount point. A mount is cheap then: it fails with ENOENT, behind allocations each of whose
+    /// failures is the whole call's.
+    #[arg(long)]
+    missing: bool,
+    /// File system type.
     #[arg(long, default_value = "ext4")]
     fstype: String,
     /// Pause between two rounds, in milliseconds.
@@ -73,7 +77,9 @@ impl Victim {
         if let Some(cgroup) = &self.cgroup {
             enter(cgroup)?;
         }
-        fs::create_dir_all(&self.at)?;
+        if !self.missing {
+            fs::create_dir_all(&self.at)?;
+        }
         let threads: Vec<_> = (0..self.threads)
             .map(|_| {
                 let victim = self.clone();

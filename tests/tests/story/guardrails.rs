@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use faultline_tests::{stage::Stage, tally::ENOMEM};
+use faultline_tests::{
+    stage::Stage,
+    tally::{ENOENT, ENOMEM},
+};
 
 use crate::{experiment, injects, wait};
 
@@ -22,12 +25,12 @@ fn a_cap_holds_without_a_word_of_the_experiment_and_another_module_stops_the_run
     fs::write(stage.path("guardrails/caps.yaml"), GUARDRAIL).unwrap();
     let _reconciler = stage.reconciler().unwrap();
     let _agent = stage.agent().unwrap();
-    let _victim = stage.victim("target", &["--fstype", "none-such", "--every-ms", "1", "--quiet"]).unwrap();
+    let _victim = stage.victim("target", &["--missing", "--every-ms", "1", "--quiet"]).unwrap();
 
     stage.commit("capped.yaml", &experiment("capped", "target", "", "    times: 0\n")).unwrap();
     wait(&stage, "three mounts fail", || stage.count("target", ENOMEM) == 3);
-    let successes = stage.count("target", 19);
-    wait(&stage, "a while passes", || stage.count("target", 19) > successes + 300);
+    let successes = stage.count("target", ENOENT);
+    wait(&stage, "a while passes", || stage.count("target", ENOENT) > successes + 300);
     assert_eq!(stage.count("target", ENOMEM), 3, "times: 0 is unlimited, and capped at 3");
 
     let aside = stage.path("guardrail.wasm");

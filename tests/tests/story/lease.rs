@@ -4,12 +4,15 @@ use std::{thread, time::Duration};
 
 use faultline_tests::{
     process::Process,
-    stage::{LEASE, Stage},
+    stage::Stage,
     tally::{ENOMEM, boot_ns},
 };
 use rustix::process::Signal;
 
 use crate::{experiment, injects, wait};
+
+/// Long enough that a slow machine renews it in time, short enough to be waited for.
+const LEASE: Duration = Duration::from_secs(5);
 
 /// A stage on which a run injects without pause: reconciler, agent, victim.
 struct Running {
@@ -21,12 +24,11 @@ struct Running {
 
 impl Running {
     fn start(name: &str, port: u16, spec: &str) -> Self {
-        let stage = Stage::new(name, port).unwrap();
+        let stage = Stage::new(name, port).unwrap().with_lease(LEASE);
         stage.inventory(&["target"]).unwrap();
         let reconciler = stage.reconciler().unwrap();
         let agent = stage.agent().unwrap();
-        let victim =
-            stage.victim("target", &["--fstype", "none-such", "--every-ms", "5", "--quiet"]).unwrap();
+        let victim = stage.victim("target", &["--missing", "--every-ms", "5", "--quiet"]).unwrap();
         stage.commit("lease.yaml", &experiment("lease", "target", spec, "")).unwrap();
         wait(&stage, "mounts fail", || stage.count("target", ENOMEM) >= 20);
         Self { stage, reconciler, agent, victim }
