@@ -57,11 +57,20 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "engine",
         shows: "the injection engine on real kernels: call chains, exact times, deadlines, scope",
-        budget_min: 6,
+        budget_min: 14,
         commands: &[
             "cargo lab test --kernel 6.1 --disk sample --package faultline-node-agent --bin none --test kernel",
             "cargo lab test --kernel 6.12 --disk sample --package faultline-node-agent --bin none --test kernel",
             "cargo lab test --kernel stock --package faultline-node-agent --bin none --test kernel",
+        ],
+    },
+    Suite {
+        name: "agent",
+        shows: "the agent as a process on the real engine: kills, hangs, leases, restarts, edits",
+        budget_min: 8,
+        commands: &[
+            "cargo lab test --kernel 6.1 --package faultline-node-agent --bin faultline-agent --test session",
+            "cargo lab test --kernel 6.12 --package faultline-node-agent --bin faultline-agent --test session",
         ],
     },
     Suite {
