@@ -65,7 +65,6 @@ impl Show<'_> {
         self.ground.put(&repository.file(), &format!("/demo/experiments/{FILE}"))?;
         self.watch_until(&receive, &mut seen, |seen| seen.of("target", INJECTED) > 0);
         self.watch(&receive, &mut seen, self.seconds);
-        let during = seen.of("target", INJECTED) - before;
         self.counters()?;
 
         if self.keep {
@@ -75,16 +74,18 @@ impl Show<'_> {
         say(&format!("\n── remove {FILE}"));
         self.ground.sh(&format!("rm /demo/experiments/{FILE}"))?;
         let stopped = self.recovered()?;
-        self.drain(&receive, &mut seen);
-        let at_removal = seen.of("target", INJECTED);
+        // What was printed before the removal may still be on its way.
+        self.watch(&receive, &mut seen, 1);
+        let during = seen.of("target", INJECTED) - before;
         self.watch(&receive, &mut seen, self.seconds);
-        let after = seen.of("target", INJECTED) - at_removal;
+        let after = seen.of("target", INJECTED) - during - before;
         self.counters()?;
+        let counted = self.counted()?;
 
         let neighbour = seen.of("neighbour", INJECTED) + seen.of("neighbour", "Invalid argument");
-        let held = stopped && before == 0 && during > 0 && after == 0 && neighbour == 0;
+        let held = stopped && before == 0 && during > 0 && after == 0 && counted == during && neighbour == 0;
         say(&format!(
-            "\n── target: {before} failed mounts before, {during} while the file was there, {after} after; neighbour: {neighbour}"
+            "\n── target: {before} failed mounts before, {during} while the file was there, {after} after; the kernel counted {counted}; neighbour: {neighbour}"
         ));
         say(if held { "   as promised" } else { "   NOT as promised" });
         Ok(held)
@@ -141,14 +142,25 @@ impl Show<'_> {
 
     /// Waits until the run is stopped: from then on nothing is injected.
     fn recovered(&self) -> io::Result<bool> {
-        let get = format!("{}/faultline get runs --admin 127.0.0.1:9464 -o json", self.programs);
         for _ in 0..PATIENCE_S {
-            if self.ground.sh(&get)?.contains("\"Stopped\"") {
+            if self.runs()?.contains("\"Stopped\"") {
                 return Ok(true);
             }
             thread::sleep(Duration::from_secs(1));
         }
         Ok(false)
+    }
+
+    /// Injections as the kernel counted them.
+    fn counted(&self) -> io::Result<usize> {
+        let runs: serde_json::Value = serde_json::from_str(&self.runs()?)?;
+        let spent = |run: &serde_json::Value| run.get("spent").and_then(serde_json::Value::as_u64);
+        let counted: u64 = runs.as_array().into_iter().flatten().filter_map(spent).sum();
+        usize::try_from(counted).map_err(io::Error::other)
+    }
+
+    fn runs(&self) -> io::Result<String> {
+        self.ground.sh(&format!("{}/faultline get runs --admin 127.0.0.1:9464 -o json", self.programs))
     }
 
     fn counters(&self) -> io::Result<()> {
