@@ -21,7 +21,8 @@ fn seven_times_are_seven_though_the_agent_is_killed_at_a_random_moment() {
     stage.inventory(&["target"]).unwrap();
     let _reconciler = stage.reconciler().unwrap();
     let mut agent = stage.agent().unwrap();
-    let hammer = ["--missing", "--every-ms", "0", "--threads", "4", "--quiet", "--only", "12"];
+    // Four threads that mount every millisecond race for the tickets, and leave an emulated machine room for the agent.
+    let hammer = ["--missing", "--every-ms", "1", "--threads", "4", "--quiet", "--only", "12"];
     let _victim = stage.victim("target", &hammer).unwrap();
 
     for round in 1..=ROUNDS {
