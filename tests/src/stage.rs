@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    http,
     metrics::Page,
     process::Process,
     tally::{self, Attempt, boot_ns},
@@ -202,6 +203,12 @@ impl Stage {
     /// They cannot be fetched.
     pub fn page(&self) -> io::Result<Page> {
         Page::fetch(self.agent_metrics())
+    }
+
+    /// Every run that the reconciler remembers, as its admin interface has it in JSON; empty while it does not answer.
+    #[must_use]
+    pub fn runs(&self) -> String {
+        http::get(self.admin(), "/v1/runs").unwrap_or_default()
     }
 
     /// Runs `faultline` with the admin interface of this stage and returns what it prints.

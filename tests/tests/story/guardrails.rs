@@ -37,8 +37,7 @@ fn a_cap_holds_without_a_word_of_the_experiment_and_another_module_stops_the_run
     fs::write(&aside, DENY_ALL).unwrap();
     fs::rename(&aside, stage.path("guardrails/modules/guardrail.wasm")).unwrap();
     wait(&stage, "the run is stopped because it is denied", || {
-        let output = stage.faultline(&["get", "runs", "-o", "json"]).unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.contains("\"Stopped\"") && text.contains("\"Denied\"")
+        let runs = stage.runs();
+        runs.contains("\"Stopped\"") && runs.contains("\"Denied\"")
     });
 }

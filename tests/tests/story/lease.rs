@@ -113,14 +113,14 @@ fn when_both_restart_the_run_goes_on_and_a_completed_one_stays_completed() {
     running.reconciler = running.stage.reconciler().unwrap();
     running.agent = running.stage.agent().unwrap();
     wait(&running.stage, "the run goes on", || running.failures_between(gone, u64::MAX) > 5);
-    wait(&running.stage, "the run completes", || runs(&running.stage).contains("\"Completed\""));
+    wait(&running.stage, "the run completes", || running.stage.runs().contains("\"Completed\""));
     let completed = boot_ns();
 
     running.reconciler.kill().unwrap();
     running.agent.kill().unwrap();
     running.reconciler = running.stage.reconciler().unwrap();
     running.agent = running.stage.agent().unwrap();
-    wait(&running.stage, "the reconciler answers", || runs(&running.stage).contains("\"Completed\""));
+    wait(&running.stage, "the reconciler answers", || running.stage.runs().contains("\"Completed\""));
     running.assert_that_the_victim_goes_on(completed);
 
     running.reconciler.kill().unwrap();
@@ -128,14 +128,8 @@ fn when_both_restart_the_run_goes_on_and_a_completed_one_stays_completed() {
     std::fs::create_dir_all(running.stage.path("state")).unwrap();
     running.reconciler = running.stage.reconciler().unwrap();
     wait(&running.stage, "the ledger is rebuilt from the agent", || {
-        runs(&running.stage).contains("\"Completed\"")
+        running.stage.runs().contains("\"Completed\"")
     });
     thread::sleep(LEASE);
     assert_eq!(running.failures_between(completed, u64::MAX), 0, "what is completed never runs again");
-}
-
-fn runs(stage: &Stage) -> String {
-    stage
-        .faultline(&["get", "runs", "-o", "json"])
-        .map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
 }
