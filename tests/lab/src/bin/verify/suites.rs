@@ -46,7 +46,7 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "unit",
         shows: "unit, property and golden tests; the repository's own rules; hostile guests; sockets and certificates",
         budget_min: 14,
-        commands: &["cargo test --workspace"],
+        commands: &["cargo test --workspace --no-fail-fast"],
     },
     Suite {
         name: "lab",
