@@ -7,7 +7,7 @@ use faultline_lab::{
     Cache, Disk, Exec, HostFile, KernelId, Machine, PortForward, Process, Progress, Vm, artifacts, disk,
     kernel,
     packages::{self, Purpose},
-    static_bin,
+    static_bins,
 };
 use faultline_tests::tally::{self, Attempt};
 
@@ -24,12 +24,8 @@ const AGENT: u16 = 9465;
 const LIMIT: Duration = Duration::from_secs(60);
 const SIGKILL: i32 = 9;
 
-/// Programs, and where they are in the guest.
-const PROGRAMS: [(&str, &str); 3] = [
-    ("faultline-reconciler", "faultline"),
-    ("faultline-node-agent", "faultline-agent"),
-    ("faultline-tests", "victim"),
-];
+/// Programs that run in the guest, from its /bin.
+const PROGRAMS: [&str; 3] = ["faultline", "faultline-agent", "victim"];
 
 /// The guest. It ends when this is dropped.
 pub(crate) struct Guest {
@@ -42,11 +38,9 @@ impl Guest {
         packages::ensure(&[Purpose::Boot, Purpose::Build, Purpose::Disk], progress)
             .map_err(|error| error.to_string())?;
         let step = progress.step("metrics-programs", "building what runs in the guest");
-        let program = |(package, name): (&str, &str)| HostFile {
-            host: static_bin(package, name).unwrap(),
-            guest: format!("/bin/{name}"),
-        };
-        let files = PROGRAMS.map(program).into_iter().chain(guardrails()).collect();
+        let built = static_bins(&PROGRAMS, false).unwrap();
+        let program = |(host, name)| HostFile { host, guest: format!("/bin/{name}") };
+        let files = built.into_iter().zip(PROGRAMS).map(program).chain(guardrails()).collect();
         step.done();
         let kernel = kernel(&KernelId::V6_1, progress).unwrap();
         let image = disk::ext4(cache, disk::SAMPLE_MIB, progress).unwrap();
