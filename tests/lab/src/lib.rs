@@ -22,6 +22,7 @@ pub mod cli;
 pub mod clock;
 mod cpio;
 pub mod disk;
+mod emulator;
 mod exec;
 mod initramfs;
 pub mod kernel;

@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 
 use crate::progress::Progress;
 
+/// Set: nothing is installed or downloaded by apt.
+pub const NO_INSTALL: &str = "FAULTLINE_LAB_NO_INSTALL";
+
 /// Lines of apt's output that an error shows.
 const TAIL_LINES: usize = 15;
 
@@ -148,9 +151,14 @@ fn names_a_loader(program: &[u8]) -> bool {
     program[..program.len().min(4096)].windows(LOADER.len()).any(|window| window == LOADER)
 }
 
+/// Whether the user forbids it.
+pub(crate) fn may_not_install() -> bool {
+    std::env::var_os(NO_INSTALL).is_some()
+}
+
 /// The words before apt-get, or why the lab must not run it.
 fn privilege() -> Result<&'static [&'static str], &'static str> {
-    if std::env::var_os("FAULTLINE_LAB_NO_INSTALL").is_some() {
+    if may_not_install() {
         return Err("FAULTLINE_LAB_NO_INSTALL is set");
     }
     if command("apt-get").is_none() {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use faultline_lab_init::PORT_NAME;
 
+use crate::emulator::{Emulator, Threads};
 use crate::machine::{Accel, Machine, PortForward};
 
 /// The binary, from Debian's and Ubuntu's qemu-system-x86.
@@ -28,12 +29,16 @@ pub(crate) struct Files<'a> {
 pub(crate) fn arguments(
     machine: &Machine,
     accel: Accel,
+    emulator: &Emulator,
     forwards: &[PortForward],
     files: &Files<'_>,
 ) -> Vec<OsString> {
     let mut line = Line::default();
+    for folder in &emulator.firmware {
+        line.option("-L", folder);
+    }
     line.words("-nodefaults -no-user-config -no-reboot -display none -vga none -machine pc -cpu max");
-    line.words(accelerator(machine, accel));
+    line.words(accelerator(machine, accel, emulator.threads));
     line.option("-m", format!("{}M", machine.memory_mib));
     line.option("-smp", if machine.icount { 1 } else { machine.cpus }.to_string());
     line.option("-kernel", files.kernel);
@@ -59,11 +64,12 @@ pub(crate) fn arguments(
     line.0
 }
 
-fn accelerator(machine: &Machine, accel: Accel) -> &'static str {
-    match (machine.icount, accel) {
-        (true, _) => "-accel tcg -icount shift=0,sleep=off",
-        (false, Accel::Kvm) => "-accel kvm",
-        (false, Accel::Tcg | Accel::Auto) => "-accel tcg,thread=multi",
+fn accelerator(machine: &Machine, accel: Accel, threads: Threads) -> &'static str {
+    match (machine.icount, accel, threads) {
+        (true, ..) => "-accel tcg -icount shift=0,sleep=off",
+        (false, Accel::Kvm, _) => "-accel kvm",
+        (false, Accel::Tcg | Accel::Auto, Threads::Many) => "-accel tcg,thread=multi",
+        (false, Accel::Tcg | Accel::Auto, Threads::One) => "-accel tcg,thread=single",
     }
 }
 
@@ -105,7 +111,9 @@ mod tests {
         let path = Path::new("/x");
         let files = Files { kernel: path, initramfs: path, serial_log: path };
         let forwards = [PortForward { host: 4000, guest: 80 }];
-        let arguments = arguments(machine, accel, &forwards, &files);
+        let emulator =
+            Emulator { program: PROGRAM.into(), firmware: vec!["/firmware".into()], threads: Threads::One };
+        let arguments = arguments(machine, accel, &emulator, &forwards, &files);
         arguments.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
     }
 
@@ -115,6 +123,12 @@ mod tests {
         let line = arguments_of(&machine, Accel::Kvm);
         assert!(line.contains("-accel tcg -icount shift=0,sleep=off"), "{line}");
         assert!(line.contains("-smp 1 ") && line.contains("tsc=reliable"), "{line}");
+    }
+
+    #[test]
+    fn cpus_that_take_turns_share_a_thread() {
+        let line = arguments_of(&Machine::default(), Accel::Tcg);
+        assert!(line.contains("-accel tcg,thread=single") && line.contains("-L /firmware "), "{line}");
     }
 
     #[test]

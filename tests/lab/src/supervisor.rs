@@ -15,8 +15,8 @@ use faultline_lab_init::frame::{self, Exit, Frame, Message};
 use faultline_lab_init::link::Link;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::clock;
 use crate::vm::VmError;
-use crate::{clock, qemu};
 
 /// Lines of the serial log that an error shows.
 const TAIL_LINES: usize = 30;
@@ -158,10 +158,14 @@ fn exit_of(state: &State, channel: u32) -> Option<Result<Exit, VmError>> {
 
 /// Starts QEMU on a thread of its own that stays until it ended: the kernel kills QEMU when its
 /// parent thread dies, so a lab that is killed leaves no machine behind.
-pub(crate) fn supervise(arguments: Vec<OsString>, log: PathBuf) -> io::Result<(Arc<Shared>, JoinHandle<()>)> {
+pub(crate) fn supervise(
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    log: PathBuf,
+) -> io::Result<(Arc<Shared>, JoinHandle<()>)> {
     let (send, receive) = mpsc::channel();
     let supervisor = std::thread::spawn(move || {
-        let (mut child, stdin, stdout, process) = match start(&arguments, &log) {
+        let (mut child, stdin, stdout, process) = match start(&program, &arguments, &log) {
             Ok(started) => started,
             Err(error) => return drop(send.send(Err(error))),
         };
@@ -180,11 +184,12 @@ pub(crate) fn supervise(arguments: Vec<OsString>, log: PathBuf) -> io::Result<(A
 
 type Started = (Child, ChildStdin, ChildStdout, OwnedFd);
 
-fn start(arguments: &[OsString], log: &Path) -> io::Result<Started> {
+fn start(program: &Path, arguments: &[OsString], log: &Path) -> io::Result<Started> {
     // QEMU's own complaints belong with the guest's.
     let complaints = File::options().append(true).open(log)?;
     let mut child = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", qemu::PROGRAM])
+        .args(["--pdeathsig", "KILL"])
+        .arg(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

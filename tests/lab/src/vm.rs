@@ -15,7 +15,7 @@ use crate::initramfs::{self, Contents, InitramfsError};
 use crate::kernel::Kernel;
 use crate::machine::{Accel, Machine, PortForward};
 use crate::supervisor::{Shared, supervise};
-use crate::{accel, artifacts, clock, qemu};
+use crate::{accel, artifacts, clock, emulator, qemu};
 
 /// From the request to end to the end of QEMU, before it is killed.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -115,9 +115,10 @@ impl Vm {
         let log = cache.new_log("serial")?;
         let forwards = resolve(&machine.forwards)?;
         let files = qemu::Files { kernel: &kernel.image, initramfs: initramfs.path(), serial_log: &log };
-        let arguments = qemu::arguments(machine, accel, &forwards, &files);
+        let emulator = emulator::choose(cache, machine, accel);
+        let arguments = qemu::arguments(machine, accel, &emulator, &forwards, &files);
         let began = clock::now();
-        let (shared, supervisor) = supervise(arguments, log).map_err(BootError::Qemu)?;
+        let (shared, supervisor) = supervise(emulator.program, arguments, log).map_err(BootError::Qemu)?;
         let mut vm = Self {
             shared,
             supervisor: Some(supervisor),

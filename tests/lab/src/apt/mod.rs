@@ -10,6 +10,9 @@ mod sources;
 use crate::cache::Cache;
 use crate::packages::tail;
 
+/// The suite of the release's backports.
+pub(crate) const BACKPORTS: &str = "bookworm-backports";
+
 /// Names the mirror of a machine that is not Debian.
 pub const MIRROR_VARIABLE: &str = "FAULTLINE_LAB_DEBIAN_MIRROR";
 
@@ -82,7 +85,8 @@ impl Apt {
         version.ok_or_else(|| AptError::NoPackage(package.into()))
     }
 
-    /// Downloads a package and unpacks its files, unconfigured, below `into`.
+    /// Downloads a package, from its best suite or the one that `package/suite` names, and unpacks its
+    /// files, unconfigured, below `into`.
     pub(crate) fn unpack(&self, package: &str, into: &Path) -> Result<(), AptError> {
         let folder = tempfile::tempdir_in(into)?;
         self.run("apt-get", &["-q", "download", package], folder.path())?;
