@@ -89,7 +89,7 @@ fn newer(cache: &Cache, progress: &Progress) -> Result<Emulator, FetchError> {
     }
     let step = progress.step("qemu", "downloading a QEMU whose CPUs may patch code under each other");
     let work = tempfile::Builder::new().prefix("qemu-").tempdir_in(cache.folder("work")?)?;
-    let apt = Apt::update(cache)?;
+    let apt = Apt::update(cache, progress)?;
     for package in PACKAGES {
         apt.unpack(&format!("{package}/{}", apt::BACKPORTS), work.path())?;
     }

@@ -21,10 +21,12 @@ pub enum Purpose {
     Build,
     /// Making a disk image.
     Disk,
+    /// Trusting Debian's archive on a machine that is not Debian.
+    Trust,
 }
 
 impl Purpose {
-    /// All of them.
+    /// Those that every machine has a use for.
     pub const ALL: [Self; 3] = [Self::Boot, Self::Build, Self::Disk];
 }
 
@@ -64,6 +66,8 @@ const BUILD: &[(&str, Probe)] = &[
 ];
 
 const DISK: &[(&str, Probe)] = &[("e2fsprogs", Cmd("mkfs.ext4"))];
+
+const TRUST: &[(&str, Probe)] = &[("debian-archive-keyring", File(crate::apt::KEYRING))];
 
 /// Why something is missing still.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +123,7 @@ pub fn missing(purpose: Purpose) -> Vec<&'static str> {
         Purpose::Boot => BOOT,
         Purpose::Build => BUILD,
         Purpose::Disk => DISK,
+        Purpose::Trust => TRUST,
     };
     needs.iter().filter(|(_, probe)| !holds(probe)).map(|(package, _)| *package).collect()
 }

@@ -7,24 +7,24 @@ use std::{fs, io};
 
 mod sources;
 
+pub(crate) use sources::KEYRING;
+
 use crate::cache::Cache;
-use crate::packages::tail;
+use crate::packages::{self, PackageError, Purpose, tail};
+use crate::progress::Progress;
 
 /// The suite of the release's backports.
 pub(crate) const BACKPORTS: &str = "bookworm-backports";
 
-/// Names the mirror of a machine that is not Debian.
+/// Names the mirror for a machine that is not Debian.
 pub const MIRROR_VARIABLE: &str = "FAULTLINE_LAB_DEBIAN_MIRROR";
 
 /// Why a package is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum AptError {
-    /// The machine's sources name no Debian mirror.
-    #[error(
-        "this machine's apt sources name no Debian mirror; set {MIRROR_VARIABLE} to the address of one \
-         (with the package debian-archive-keyring installed)"
-    )]
-    NoMirror,
+    /// Debian's keys are not here.
+    #[error(transparent)]
+    Keys(#[from] PackageError),
     /// apt failed.
     #[error("{what} failed:\n{tail}")]
     Failed {
@@ -48,10 +48,13 @@ pub(crate) struct Apt {
 
 impl Apt {
     /// Derives the sources and fetches their lists.
-    pub(crate) fn update(cache: &Cache) -> Result<Self, AptError> {
+    pub(crate) fn update(cache: &Cache, progress: &Progress) -> Result<Self, AptError> {
         let root = cache.folder("apt")?;
-        let sources = sources::derive(&sources::configured(), std::env::var(MIRROR_VARIABLE).ok())
-            .ok_or(AptError::NoMirror)?;
+        let mirror = std::env::var(MIRROR_VARIABLE).ok();
+        let sources = sources::derive(&sources::configured(), mirror.as_deref());
+        if sources.iter().any(|source| source.is_signed_by(KEYRING)) {
+            packages::ensure(&[Purpose::Trust], progress)?;
+        }
         for folder in ["lists/partial", "cache/archives/partial", "sources"] {
             fs::create_dir_all(root.join(folder))?;
         }

@@ -6,6 +6,12 @@ use std::path::PathBuf;
 /// The release whose kernels the lab uses.
 const RELEASE: &str = "bookworm";
 
+/// Debian's own address for whoever has no mirror, as its installer takes it.
+const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
+
+/// The keys of the archive, from the package debian-archive-keyring, on Ubuntu too.
+pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// One suite of one archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
@@ -14,6 +20,12 @@ pub(super) struct Source {
     components: String,
     /// A path, or a key in full.
     signed_by: Option<String>,
+}
+
+impl Source {
+    pub(super) fn is_signed_by(&self, keyring: &str) -> bool {
+        self.signed_by.as_deref() == Some(keyring)
+    }
 }
 
 /// Everything in the machine's own sources.
@@ -35,19 +47,24 @@ pub(super) fn configured() -> Vec<Source> {
 }
 
 /// The suites the lab needs: the release, its security updates and its backports, from the mirrors
-/// that the machine uses for its own release. A newer Debian keeps its own suites besides.
-pub(super) fn derive(configured: &[Source], mirror: Option<String>) -> Option<Vec<Source>> {
-    if let Some(uri) = mirror {
-        let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg".to_owned();
+/// that the machine uses for its own release. A newer Debian keeps its own suites besides. A machine that
+/// is not Debian takes them from the mirror that is named, else from Debian itself.
+pub(super) fn derive(configured: &[Source], mirror: Option<&str>) -> Vec<Source> {
+    let own = if mirror.is_none() { beside_own(configured) } else { None };
+    own.unwrap_or_else(|| {
         let suites = [RELEASE.to_owned(), format!("{RELEASE}-backports")];
         let source = |suite| Source {
-            uri: uri.clone(),
+            uri: mirror.unwrap_or(DEFAULT_MIRROR).to_owned(),
             suite,
             components: "main".into(),
-            signed_by: Some(keyring.clone()),
+            signed_by: Some(KEYRING.into()),
         };
-        return Some(suites.map(source).into());
-    }
+        suites.map(source).into()
+    })
+}
+
+/// The suites from where the machine has its own; `None` where that is no Debian.
+fn beside_own(configured: &[Source]) -> Option<Vec<Source>> {
     let debian = |source: &&Source| has_main(source) && source.uri.trim_end_matches('/').ends_with("/debian");
     let security = |source: &&Source| has_main(source) && source.suite.contains("-security");
     let by_uri = configured.iter().find(debian);
@@ -174,7 +191,7 @@ Components: main
 
     #[test]
     fn backports_come_from_the_mirror_the_machine_uses() {
-        let derived = derive(&parse_deb822(BOOKWORM), None).unwrap();
+        let derived = derive(&parse_deb822(BOOKWORM), None);
         assert_eq!(
             suites(&derived),
             [
@@ -193,7 +210,7 @@ Components: main
                      deb-src https://m.example/debian/ trixie main\n\
                      deb [signed-by=/k.gpg] https://m.example/debian-security trixie-security main\n\
                      deb [signed-by=/other.gpg] https://vendor.example/apt stable main\n";
-        let derived = derive(&parse_lines(lines), None).unwrap();
+        let derived = derive(&parse_lines(lines), None);
         assert_eq!(
             suites(&derived),
             [
@@ -207,14 +224,15 @@ Components: main
     }
 
     #[test]
-    fn a_machine_that_is_not_debian_has_no_mirror_until_one_is_named() {
+    fn a_machine_that_is_not_debian_takes_debians_own_mirror_or_the_one_that_is_named() {
         let ubuntu = parse_lines("deb http://archive.example/ubuntu noble main universe\n");
-        assert_eq!(derive(&ubuntu, None), None);
-        let named = derive(&ubuntu, Some("http://m.example/debian".into())).unwrap();
-        assert_eq!(
-            suites(&named),
-            ["http://m.example/debian bookworm", "http://m.example/debian bookworm-backports"]
-        );
+        for (named, uri) in
+            [(None, DEFAULT_MIRROR), (Some("http://m.example/debian"), "http://m.example/debian")]
+        {
+            let derived = derive(&ubuntu, named);
+            assert_eq!(suites(&derived), [format!("{uri} bookworm"), format!("{uri} bookworm-backports")]);
+            assert!(derived.iter().all(|source| source.is_signed_by(KEYRING)));
+        }
     }
 
     #[test]

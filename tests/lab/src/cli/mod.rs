@@ -43,7 +43,7 @@ Exit codes:
 Environment:
   FAULTLINE_CACHE              cache folder, else XDG_CACHE_HOME, else ~/.cache
   FAULTLINE_LAB_SOURCE_6_1     a source tarball to build 6.1 from (FAULTLINE_LAB_SOURCE_6_12 likewise)
-  FAULTLINE_LAB_DEBIAN_MIRROR  a Debian mirror, on a machine whose apt sources name none
+  FAULTLINE_LAB_DEBIAN_MIRROR  a Debian mirror, other than apt's or Debian's own
   FAULTLINE_LAB_NO_INSTALL     set: install no packages, say which are missing";
 
 #[derive(Debug, Subcommand)]

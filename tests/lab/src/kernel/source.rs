@@ -69,7 +69,7 @@ pub(crate) fn obtain(
     }
     let step = progress.step(&format!("source-{id}"), &format!("downloading {package}"));
     let download = || {
-        let apt = Apt::update(cache)?;
+        let apt = Apt::update(cache, progress)?;
         let version = apt.version(&package)?;
         apt.unpack(&package, work)?;
         Ok(version)

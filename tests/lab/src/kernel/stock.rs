@@ -50,7 +50,7 @@ pub enum StockError {
 pub(crate) fn download(cache: &Cache, progress: &Progress) -> Result<Kernel, StockError> {
     let step = progress.step("stock", "downloading Debian's Linux 6.1 image");
     let work = tempfile::Builder::new().prefix("stock-").tempdir_in(cache.folder("work")?)?;
-    let apt = Apt::update(cache)?;
+    let apt = Apt::update(cache, progress)?;
     let package =
         newest(&apt.names(PREFIX)?).ok_or_else(|| AptError::NoPackage(format!("{PREFIX}*{SUFFIX}")))?;
     let source = apt.version(&package)?;
