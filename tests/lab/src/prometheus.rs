@@ -53,7 +53,7 @@ pub fn obtain(cache: &Cache, progress: &Progress) -> Result<Prometheus, Promethe
 fn download(cache: &Cache, progress: &Progress, folder: &Path) -> Result<(), PrometheusError> {
     let step = progress.step(PACKAGE, "downloading Prometheus");
     let work = tempfile::Builder::new().prefix("prometheus-").tempdir_in(cache.folder("work")?)?;
-    Apt::update(cache)?.unpack(PACKAGE, work.path())?;
+    Apt::update(cache, progress)?.unpack(PACKAGE, work.path())?;
     fs::rename(work.path().join("usr/bin"), folder)?;
     step.done();
     Ok(())
