@@ -24,7 +24,7 @@ pub const MIRROR_VARIABLE: &str = "FAULTLINE_LAB_DEBIAN_MIRROR";
 pub enum AptError {
     /// Debian's keys are not here.
     #[error(transparent)]
-    Keys(#[from] PackageError),
+    Keys(#[from] Box<PackageError>),
     /// apt failed.
     #[error("{what} failed:\n{tail}")]
     Failed {
@@ -53,7 +53,7 @@ impl Apt {
         let mirror = std::env::var(MIRROR_VARIABLE).ok();
         let sources = sources::derive(&sources::configured(), mirror.as_deref());
         if sources.iter().any(|source| source.is_signed_by(KEYRING)) {
-            packages::ensure(&[Purpose::Trust], progress)?;
+            packages::ensure(&[Purpose::Trust], progress).map_err(Box::new)?;
         }
         for folder in ["lists/partial", "cache/archives/partial", "sources"] {
             fs::create_dir_all(root.join(folder))?;
