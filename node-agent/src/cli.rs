@@ -5,6 +5,7 @@ use std::{future::Future, io::Write, net::SocketAddr, path::PathBuf, process::Ex
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use faultline_api::Fault;
 use faultline_core::inventory::{Injectability, KernelReport};
+use faultline_telemetry::log::LogArgs;
 use faultline_wire::{Address, tls::TlsFiles};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,7 +14,6 @@ use crate::{
     config::{AgentConfig, DEFAULT_BPFFS, DEFAULT_METRICS_LISTEN, DEFAULT_STATE_DIR},
     kernel::preflight,
     shell::{engine_config, run},
-    telemetry::{LogFormat, init_logging},
 };
 
 /// The input was read and found wrong: here, a kernel that cannot inject.
@@ -36,7 +36,7 @@ Examples:
 /// Attaches what the reconciler desires on this node, for as long as its lease is renewed.
 ///
 /// Needs root, or CAP_BPF, CAP_PERFMON, CAP_SYSLOG and CAP_DAC_READ_SEARCH; a bpf file system; cgroup v2. Everything
-/// is detached when it stops, however it stops. FAULTLINE_LOG filters the log, as in `debug`.
+/// is detached when it stops, however it stops.
 #[derive(Debug, Parser)]
 #[command(name = "faultline-agent", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -102,9 +102,8 @@ struct RunArgs {
     /// Where /metrics, /healthz and /readyz are served.
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_METRICS_LISTEN)]
     metrics_listen: SocketAddr,
-    /// How the log on stderr is written: text or json.
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    log: LogFormat,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Parses the command line and does what it says.
@@ -123,7 +122,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run_agent(args: RunArgs) -> ExitCode {
-    init_logging(args.log);
+    args.log.start();
     let result = configure(args).and_then(|config| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;

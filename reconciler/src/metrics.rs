@@ -1,12 +1,19 @@
-//! What is counted: every metric of this binary and the set of values of every label, in one place.
+//! What is counted: every metric of this binary and the set of values of every label, in one place; `METRICS.md` is
+//! held to it.
+
+mod standing;
 
 use std::time::Duration;
 
+use faultline_wire::{message::NackReason, server::RefusalReason};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+
+use standing::Latest;
+pub use standing::Standing;
 
 /// Where the buckets of a pass end, in seconds: a warm pass takes milliseconds, a cold one of a thousand experiments
 /// about a second, and anything beyond ten is a fault of its own.
@@ -30,8 +37,8 @@ labels! {
     StateLabels { state: &'static str }
     /// Of verdicts: `allow`, `deny`, `mutate`, `undecided`.
     VerdictLabels { guardrail: String, verdict: &'static str }
-    /// Of an experiment's effect on a node.
-    InjectionLabels { namespace: String, experiment: String, node: String }
+    /// Of an experiment's effect on a node. `experiment` is `namespace/name`, as agents have it too.
+    InjectionLabels { experiment: String, node: String }
     /// Of a source and what is in force of it.
     SourceInfoLabels { source: String, role: &'static str, revision: String, freshness: &'static str }
     /// Of a source.
@@ -42,6 +49,8 @@ labels! {
     ReasonLabels { reason: &'static str }
     /// Of diagnostics: `error`, `warning`, `note`.
     SeverityLabels { severity: &'static str }
+    /// Of the program.
+    BuildLabels { version: &'static str, protocol: String }
 }
 
 macro_rules! metrics {
@@ -50,61 +59,67 @@ macro_rules! metrics {
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
+            latest: Latest,
             $(#[doc = $help] pub $field: $kind),*
         }
 
         impl Metrics {
-            /// The metrics, all at their beginning.
+            /// The metrics, all at their beginning: what has a closed set of values is there from the start.
             #[must_use]
             pub fn new() -> Self {
                 let mut registry = Registry::with_prefix("faultline");
                 $(let $field: $kind = $make; registry.register($name, $help, $field.clone());)*
-                Self { registry, $($field),* }
-            }
-
-            /// Name as it is on the page, and meaning, of each.
-            #[must_use]
-            pub fn table() -> Vec<(String, &'static str)> {
-                vec![$((on_page($name, stringify!($kind)), $help)),*]
+                let latest = Latest::default();
+                registry.register_collector(Box::new(latest.clone()));
+                Self { registry, latest, $($field),* }
             }
         }
     };
 }
 
 metrics! {
-    reconciles: Family<ResultLabels, Counter> = Family::default(),
+    build: Family<BuildLabels, Gauge> = build(),
+        "build_info", "Always 1; the labels say what runs";
+    reconciles: Family<ResultLabels, Counter> = at_zero(RESULTS, |result| ResultLabels { result }),
         "reconciles", "Passes of the reconciler by what they came to";
     reconcile_seconds: Histogram = Histogram::new(PASS_SECONDS),
         "reconcile_duration_seconds", "How long a pass took";
-    runs: Family<StateLabels, Gauge> = Family::default(),
-        "runs", "Runs in the plan by state";
-    verdicts: Family<VerdictLabels, Gauge> = Family::default(),
-        "verdicts", "Verdicts in the plan by guardrail";
     injections: Family<InjectionLabels, Counter> = Family::default(),
         "injections", "Injections as the agents report them";
-    sources: Family<SourceInfoLabels, Gauge> = Family::default(),
-        "source_info", "1 for the revision of each source that is in force";
     source_stale_seconds: Family<SourceLabels, Seconds> = Family::default(),
         "source_stale_seconds", "For how long a source could not be read";
-    inventory_age_seconds: Seconds = Gauge::default(),
-        "inventory_age_seconds", "How old the observation of nodes and pods is";
     agents: Family<NodeLabels, Gauge> = Family::default(),
         "node_connected", "1 while the agent of a node holds a session, else 0";
     lease_renewals: Family<NodeLabels, Counter> = Family::default(),
         "lease_renewals", "Renewals of leases sent to agents";
     attach_failures: Counter = Counter::default(),
         "attach_failures", "Probes that a node could not attach";
-    peers_refused: Family<ReasonLabels, Counter> = Family::default(),
+    peers_refused: Family<ReasonLabels, Counter> =
+        at_zero(RefusalReason::ALL, |reason| ReasonLabels { reason: reason.as_str() }),
         "peers_refused", "Connections and sessions refused";
-    sets_refused: Family<ReasonLabels, Counter> = Family::default(),
+    sets_refused: Family<ReasonLabels, Counter> =
+        at_zero(NackReason::ALL, |reason| ReasonLabels { reason: reason.as_str() }),
         "desired_sets_refused", "Desired sets that agents refused";
-    diagnostics: Family<SeverityLabels, Gauge> = Family::default(),
-        "diagnostics", "Findings in the files of all sources";
 }
 
-/// The name as it is on the page.
-fn on_page(name: &str, kind: &str) -> String {
-    format!("faultline_{name}{}", if kind.contains("Counter") { "_total" } else { "" })
+/// What a pass can come to.
+const RESULTS: [&str; 4] = ["success", "waiting", "transient", "stalled"];
+
+/// Counters that begin with 0 and not with what is counted first, which a rate would not see.
+fn at_zero<T, L>(values: impl IntoIterator<Item = T>, labels: impl Fn(T) -> L) -> Family<L, Counter>
+where
+    L: Clone + std::hash::Hash + Eq,
+{
+    let family = Family::default();
+    values.into_iter().for_each(|value| drop(family.get_or_create(&labels(value))));
+    family
+}
+
+fn build() -> Family<BuildLabels, Gauge> {
+    let version = env!("CARGO_PKG_VERSION");
+    let build: Family<BuildLabels, Gauge> = Family::default();
+    build.get_or_create(&BuildLabels { version, protocol: faultline_wire::Version::OURS.to_string() }).set(1);
+    build
 }
 
 impl Default for Metrics {
@@ -123,6 +138,11 @@ impl Metrics {
         page
     }
 
+    /// Shows what a pass decided in the place of what the last one did: whoever asks meanwhile sees one or the other.
+    pub fn stand(&self, standing: Standing) {
+        self.latest.replace(standing);
+    }
+
     /// Counts a pass.
     pub fn passed(&self, result: &'static str, took: Duration) {
         self.reconciles.get_or_create(&ResultLabels { result }).inc();
@@ -131,25 +151,4 @@ impl Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_is_complete_and_counters_end_in_total() {
-        let metrics = Metrics::new();
-        metrics.passed("success", Duration::from_millis(3));
-        let page = metrics.page();
-        assert!(page.contains("faultline_reconciles_total{result=\"success\"} 1\n"), "{page}");
-        assert!(page.contains("faultline_reconcile_duration_seconds_bucket{le=\"0.005\"} 1\n"), "{page}");
-        assert!(page.ends_with("# EOF\n"), "{page}");
-        assert!(page.contains("# HELP faultline_inventory_age_seconds How old"), "{page}");
-    }
-
-    #[test]
-    fn the_documentation_has_one_row_for_each_metric_and_no_other() {
-        let rows: String =
-            Metrics::table().iter().map(|(name, help)| format!("| `{name}` | {help} |\n")).collect();
-        let (_, table) = include_str!("../METRICS.md").split_once("|---|---|\n").unwrap();
-        assert_eq!(table, rows);
-    }
-}
+mod tests;

@@ -6,14 +6,16 @@ use faultline_api::{RunState, Severity};
 use faultline_core::{
     judge::{Decision, Verdict},
     observe::Transition,
-    parse::Freshness,
-    plan::Plan,
+    parse::{Freshness, SourceState},
     tree::Role,
 };
 use jiff::Timestamp;
 
 use crate::{
-    metrics::{Metrics, SeverityLabels, SourceInfoLabels, SourceLabels, StateLabels, VerdictLabels},
+    metrics::{
+        Metrics, Seconds, SeverityLabels, SourceInfoLabels, SourceLabels, Standing, StateLabels,
+        VerdictLabels,
+    },
     reconcile::Pass,
 };
 
@@ -67,42 +69,49 @@ pub fn transition(transition: &Transition, metrics: &Metrics) {
     }
 }
 
-/// Sets every gauge that a pass decides.
-pub fn gauges(pass: &Pass, now: Timestamp, metrics: &Metrics) {
-    metrics.runs.clear();
+/// What a pass decided, for the metrics.
+#[must_use]
+pub fn standing(pass: &Pass, now: Timestamp) -> Standing {
+    let standing = Standing::default();
     for state in RunState::ALL {
         let labels = StateLabels { state: state_name(state) };
         let count = pass.plan.runs.iter().filter(|planned| current_state(pass, planned) == state).count();
-        metrics.runs.get_or_create(&labels).set(saturating(count));
+        standing.runs.get_or_create(&labels).set(saturating(count));
     }
-    metrics.verdicts.clear();
     for verdict in pass.plan.runs.iter().flat_map(|planned| &planned.verdicts) {
-        metrics.verdicts.get_or_create(&verdict_labels(verdict)).inc();
+        for name in VERDICTS {
+            let labels = VerdictLabels { guardrail: verdict.guardrail.clone(), verdict: name };
+            standing.verdicts.get_or_create(&labels).inc_by((name == verdict_name(verdict)).into());
+        }
     }
-    metrics.diagnostics.clear();
     for (severity, name) in
         [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
     {
         let found = pass.plan.report.files.iter().flat_map(|file| &file.findings);
         let count = found.filter(|finding| finding.diagnostic.severity == severity).count();
-        metrics.diagnostics.get_or_create(&SeverityLabels { severity: name }).set(saturating(count));
+        standing.diagnostics.get_or_create(&SeverityLabels { severity: name }).set(saturating(count));
     }
-    sources(&pass.plan, metrics);
-    if let Some(inventory) = &pass.inputs.inventory {
-        metrics.inventory_age_seconds.set(now.duration_since(inventory.observed_at).as_secs_f64());
+    for (name, state) in &pass.plan.sources {
+        standing.sources.get_or_create(&source_labels(name, state)).set(1);
     }
+    let age = |observed_at| now.duration_since(observed_at).as_secs_f64();
+    let inventory_age_seconds =
+        pass.inputs.inventory.as_ref().map(|inventory| seconds(age(inventory.observed_at)));
+    Standing { inventory_age_seconds, ..standing }
 }
 
-fn sources(plan: &Plan, metrics: &Metrics) {
-    metrics.sources.clear();
-    for (name, state) in &plan.sources {
-        let labels = SourceInfoLabels {
-            source: name.clone(),
-            role: role_name(state.role),
-            revision: state.revision.clone().unwrap_or_default(),
-            freshness: freshness_name(state.freshness),
-        };
-        metrics.sources.get_or_create(&labels).set(1);
+fn seconds(value: f64) -> Seconds {
+    let seconds = Seconds::default();
+    seconds.set(value);
+    seconds
+}
+
+fn source_labels(name: &str, state: &SourceState) -> SourceInfoLabels {
+    SourceInfoLabels {
+        source: name.to_owned(),
+        role: role_name(state.role),
+        revision: state.revision.clone().unwrap_or_default(),
+        freshness: freshness_name(state.freshness),
     }
 }
 
@@ -123,14 +132,16 @@ fn current_state(pass: &Pass, planned: &faultline_core::plan::PlannedRun) -> Run
     pass.ledger.runs.get(&planned.key).map_or(planned.run.state, |run| run.state)
 }
 
-fn verdict_labels(verdict: &Verdict) -> VerdictLabels {
-    let name = match verdict.decision {
+/// What a guardrail can say. One that has said anything shows all four.
+const VERDICTS: [&str; 4] = ["allow", "mutate", "deny", "undecided"];
+
+const fn verdict_name(verdict: &Verdict) -> &'static str {
+    match verdict.decision {
         Decision::Allow => "allow",
         Decision::Mutate { .. } => "mutate",
         Decision::Deny { .. } => "deny",
         Decision::Undecided { .. } => "undecided",
-    };
-    VerdictLabels { guardrail: verdict.guardrail.clone(), verdict: name }
+    }
 }
 
 const fn state_name(state: RunState) -> &'static str {

@@ -95,7 +95,7 @@ impl Loop {
         for transition in &pass.transitions {
             publish::transition(transition, &self.metrics);
         }
-        publish::gauges(&pass, now, &self.metrics);
+        self.metrics.stand(publish::standing(&pass, now));
         if let Err(error) = self.recorder.record(&pass) {
             tracing::warn!(%error, "the plan was not recorded");
         }

@@ -217,7 +217,7 @@ async fn what_happens_is_in_the_metrics_and_in_the_health() {
     let to = ConnectTo::new(stage.agents(), None).unwrap();
     assert!(connect(&to, stranger, 1).await.is_err());
     for sample in [
-        "faultline_injections_total{namespace=\"chaos\",experiment=\"web\",node=\"n1\"} 7",
+        "faultline_injections_total{experiment=\"chaos/web\",node=\"n1\"} 7",
         "faultline_runs{state=\"Running\"} 1",
         "faultline_runs{state=\"Held\"} 0",
         "faultline_node_connected{node=\"n1\"} 1",

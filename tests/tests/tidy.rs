@@ -11,15 +11,16 @@ use std::{
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The whole dependency rule: folder, and the folders it may depend on. Tests and benches may use more.
-const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
     ("api", &[]),
     ("schedules", &["api"]),
     ("core", &["api", "schedules"]),
     ("ebpf", &["api"]),
     ("wire", &["core", "api"]),
+    ("telemetry", &[]),
     ("policies", &["core", "api"]),
-    ("node-agent", &["wire", "ebpf", "core", "api"]),
-    ("reconciler", &["api", "schedules", "core", "ebpf", "wire", "policies", "node-agent"]),
+    ("node-agent", &["wire", "telemetry", "ebpf", "core", "api"]),
+    ("reconciler", &["api", "schedules", "core", "ebpf", "wire", "telemetry", "policies", "node-agent"]),
 ];
 
 /// Crates in which every stage is a function of its inputs.

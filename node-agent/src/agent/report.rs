@@ -93,6 +93,7 @@ impl Agent {
             container: known.target.container.clone(),
             fault: known.fault,
             held: self.ledger.held_probe(id).is_some(),
+            attached: self.attached.contains_key(id),
             state: self.state_of(id, now),
             tally: self.tally_of(id, known),
         });

@@ -36,8 +36,8 @@ fn what_cannot_work_is_refused_by_name() {
     assert!(plain.to_string().contains("plain text to 10.0.0.1 is refused"), "{plain}");
     let half = refused("faultline-agent --connect https://a:1 --tls-ca ca.crt");
     assert_eq!(half.kind(), ErrorKind::MissingRequiredArgument);
-    let log = refused("faultline-agent --connect unix:/a --log xml");
-    assert!(log.to_string().contains("expected text or json"), "{log}");
+    let log = refused("faultline-agent --connect unix:/a --log-format xml");
+    assert!(log.to_string().contains("[possible values: text, json]"), "{log}");
 }
 
 #[test]

@@ -14,10 +14,11 @@ use std::{
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
+use faultline_telemetry::exposition;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -29,9 +30,6 @@ use super::Metrics;
 
 /// How long a scrape waits for the kernel's counts before it shows the last ones. Below Prometheus' own limit of 10 s.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The content type of OpenMetrics' text format.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether the agent has a session.
 #[derive(Debug, Default)]
@@ -110,11 +108,11 @@ impl Endpoint {
     }
 }
 
-async fn page(State(shared): State<Shared>) -> Response {
+async fn page(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     // Where the loop is busy the last counts are shown: stale, and never wrong.
     shared.look().await;
     match shared.metrics.page() {
-        Ok(page) => ([(header::CONTENT_TYPE, OPEN_METRICS)], page).into_response(),
+        Ok(page) => exposition::answer(&headers, page),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -4,10 +4,8 @@
 
 mod events;
 mod http;
-mod logging;
 mod metrics;
 
 pub use events::Event;
 pub use http::{Endpoint, EndpointError, Health};
-pub use logging::{LogFormat, init_logging};
 pub use metrics::{Metrics, Series};

@@ -33,6 +33,7 @@ async fn what_is_desired_is_attached_acknowledged_reported_and_counted() {
     // The metrics say what the kernel says now, and not what was last reported.
     assert_eq!(agent.metric("faultline_agent_injections_total{").await, 7.0);
     assert_eq!(agent.metric("faultline_agent_exhausted_total{").await, 13.0);
+    assert_eq!(agent.metric("faultline_agent_attached{").await, 1.0);
     assert_eq!(agent.metric("faultline_agent_session_open").await, 1.0);
     assert_eq!(agent.get("/readyz").await.0, 200);
     assert_eq!(agent.get("/healthz").await.0, 200);
@@ -81,6 +82,7 @@ async fn a_lost_reconciler_ends_the_lease_and_a_new_one_finds_everything_as_it_w
     reconciler.stop().await;
     machine.eventually(|machine| machine.attached() == 0).await;
     assert_eq!(agent.metric("faultline_agent_lease_expiries_total").await, 1.0);
+    assert_eq!(agent.metric("faultline_agent_attached{").await, 0.0);
     assert_eq!(agent.metric("faultline_agent_session_open").await, 0.0);
     assert_eq!(agent.get("/readyz").await.0, 503);
 
@@ -94,7 +96,10 @@ async fn a_lost_reconciler_ends_the_lease_and_a_new_one_finds_everything_as_it_w
     assert_eq!(machine.hammer(ID, 100), 5);
     session.send(ReconcilerMessage::Desired(set(3, &[]))).await.unwrap();
     assert_eq!(reconciler::nack(&mut session).await.reason, NackReason::Older);
-    assert_eq!(agent.metric("faultline_agent_desired_sets_refused_total{reason=\"older\"}").await, 1.0);
+    assert_eq!(
+        agent.metric("faultline_agent_desired_sets_refused_total{node=\"node-a\",reason=\"older\"}").await,
+        1.0
+    );
     drop(session);
     agent.stop().await;
     reconciler.stop().await;

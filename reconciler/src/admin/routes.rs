@@ -10,10 +10,11 @@ use std::{
 use axum::{
     Router,
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use faultline_telemetry::exposition;
 use serde::Serialize;
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -132,9 +133,8 @@ async fn guardrails(State(shown): State<Shown>) -> Response {
     with_pass(&shown, |pass| json(&views::guardrails(pass)))
 }
 
-async fn metrics(State(shown): State<Shown>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], shown.metrics.page()).into_response()
+async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    exposition::answer(&headers, shown.metrics.page())
 }
 
 /// Alive: passes go through, or have not failed for long.

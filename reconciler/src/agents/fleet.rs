@@ -167,7 +167,9 @@ impl Fleet {
     }
 
     fn connected(&self, node: &str, connected: bool) {
-        self.metrics.agents.get_or_create(&NodeLabels { node: node.to_owned() }).set(connected.into());
+        let labels = NodeLabels { node: node.to_owned() };
+        self.metrics.agents.get_or_create(&labels).set(connected.into());
+        drop(self.metrics.lease_renewals.get_or_create(&labels));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -25,11 +25,7 @@ impl Injections {
         }
         for (place, spent) in &mut now {
             let (node, run, ..) = place;
-            let labels = InjectionLabels {
-                namespace: run.experiment.namespace.clone(),
-                experiment: run.experiment.name.clone(),
-                node: node.clone(),
-            };
+            let labels = InjectionLabels { experiment: run.experiment.to_string(), node: node.clone() };
             let before = self.0.get(place).copied().unwrap_or_default();
             metrics.injections.get_or_create(&labels).inc_by(spent.saturating_sub(before));
             *spent = before.max(*spent);
@@ -77,8 +73,8 @@ mod tests {
         let (mut injections, metrics) = (Injections::default(), Metrics::new());
         let mut counted = |probes: &[(&str, u32, &str, u64)]| {
             injections.count(&report(probes), &metrics);
-            let (namespace, experiment, node) = ("a".to_owned(), "x".to_owned(), "n".to_owned());
-            metrics.injections.get_or_create(&InjectionLabels { namespace, experiment, node }).get()
+            let (experiment, node) = ("a/x".to_owned(), "n".to_owned());
+            metrics.injections.get_or_create(&InjectionLabels { experiment, node }).get()
         };
         assert_eq!(counted(&[("a/x#1", 0, "u1", 3)]), 3);
         assert_eq!(counted(&[("a/x#1", 0, "u1", 3)]), 3, "the same report again");

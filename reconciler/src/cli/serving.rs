@@ -1,16 +1,16 @@
 //! What `run` and `up` share: arguments, the runtime, logging, and being told to stop.
 
-use std::{future::Future, io, net::SocketAddr, path::PathBuf};
+use std::{future::Future, net::SocketAddr, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use faultline_api::GoDuration;
+use faultline_telemetry::log::LogArgs;
 use faultline_wire::{Address, server::Listen, tls::TlsFiles};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use super::{CliError, defaults::DefaultsArgs, sources::SourceArgs};
 use crate::{
@@ -38,16 +38,8 @@ pub(super) struct ServingArgs {
     pub(super) lease_ttl: GoDuration,
     #[command(flatten)]
     defaults: DefaultsArgs,
-    /// How the log is written, to standard error; FAULTLINE_LOG filters it, such as `debug`
-    #[arg(long, value_enum, default_value_t)]
-    log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum LogFormat {
-    #[default]
-    Text,
-    Json,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Certificates for mutual TLS.
@@ -78,8 +70,8 @@ impl ServingArgs {
         address: Address,
         tls: Option<TlsFiles>,
     ) -> Result<Settings, CliError> {
-        let Self { sources, state_dir, admin_listen, metrics_listen, lease_ttl, defaults, log_format } = self;
-        start_log(log_format);
+        let Self { sources, state_dir, admin_listen, metrics_listen, lease_ttl, defaults, log } = self;
+        log.start();
         Ok(Settings {
             sources: sources.directories()?,
             defaults: defaults.defaults(),
@@ -91,16 +83,6 @@ impl ServingArgs {
             lease_ttl: lease_ttl.as_std(),
         })
     }
-}
-
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("FAULTLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // A second log cannot be started; in one process there is only ever one command.
-    let _only_one = match format {
-        LogFormat::Text => log.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        LogFormat::Json => log.json().try_init(),
-    };
 }
 
 /// A runtime with at least two workers: a pass on the calling thread never keeps leases from being renewed.

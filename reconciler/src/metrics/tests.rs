@@ -1,0 +1,72 @@
+use faultline_telemetry::testing::rows;
+
+use super::*;
+
+fn standing(runs: i64) -> Standing {
+    let standing = Standing { inventory_age_seconds: Some(Seconds::default()), ..Standing::default() };
+    standing.runs.get_or_create(&StateLabels { state: "Running" }).set(runs);
+    let verdict = VerdictLabels { guardrail: "caps".to_owned(), verdict: "mutate" };
+    standing.verdicts.get_or_create(&verdict).set(runs);
+    let [source, revision] = ["experiments", "sha256:0"].map(str::to_owned);
+    let source = SourceInfoLabels { source, role: "experiments", revision, freshness: "fresh" };
+    standing.sources.get_or_create(&source).set(1);
+    standing.diagnostics.get_or_create(&SeverityLabels { severity: "error" }).set(0);
+    standing
+}
+
+#[test]
+fn the_page_is_complete_and_counters_end_in_total() {
+    let metrics = Metrics::new();
+    metrics.passed("success", Duration::from_millis(3));
+    metrics.stand(standing(1));
+    let page = metrics.page();
+    assert!(page.contains("faultline_reconciles_total{result=\"success\"} 1\n"), "{page}");
+    assert!(page.contains("faultline_reconcile_duration_seconds_bucket{le=\"0.005\"} 1\n"), "{page}");
+    assert!(page.ends_with("# EOF\n"), "{page}");
+    assert!(page.contains("# HELP faultline_inventory_age_seconds How old"), "{page}");
+}
+
+#[test]
+fn what_has_a_closed_set_of_values_has_all_of_them_from_the_start() {
+    let page = Metrics::new().page();
+    let refused = RefusalReason::ALL.map(|reason| format!("peers_refused_total{{reason=\"{reason}\"}} 0\n"));
+    let nacks = NackReason::ALL
+        .map(|reason| format!("desired_sets_refused_total{{reason=\"{}\"}} 0\n", reason.as_str()));
+    let results = RESULTS.map(|result| format!("reconciles_total{{result=\"{result}\"}} 0\n"));
+    for sample in refused.iter().chain(&nacks).chain(&results) {
+        assert!(page.contains(&format!("\nfaultline_{sample}")), "{sample} in\n{page}");
+    }
+}
+
+#[test]
+fn a_page_shows_one_pass_whole_while_others_follow() {
+    let metrics = Metrics::new();
+    metrics.stand(standing(0));
+    std::thread::scope(|scope| {
+        let passes = scope.spawn(|| (1..2000).for_each(|runs| metrics.stand(standing(runs))));
+        while !passes.is_finished() {
+            let page = metrics.page();
+            let value = |series: &str| {
+                let line = page.lines().find_map(|line| line.strip_prefix(series));
+                line.unwrap_or_else(|| panic!("no {series} in\n{page}")).to_owned()
+            };
+            assert_eq!(
+                value("faultline_runs{state=\"Running\"} "),
+                value("faultline_verdicts{guardrail=\"caps\",verdict=\"mutate\"} ")
+            );
+        }
+    });
+}
+
+#[test]
+fn the_documentation_has_one_row_for_each_metric_and_no_other() {
+    let metrics = Metrics::new();
+    let node = || "n1".to_owned();
+    metrics.injections.get_or_create(&InjectionLabels { experiment: "a/x".to_owned(), node: node() }).inc();
+    metrics.source_stale_seconds.get_or_create(&SourceLabels { source: "experiments".to_owned() }).set(0.0);
+    metrics.agents.get_or_create(&NodeLabels { node: node() }).set(1);
+    metrics.lease_renewals.get_or_create(&NodeLabels { node: node() }).inc();
+    metrics.stand(standing(1));
+    let (_, table) = include_str!("../../METRICS.md").split_once("|---|---|---|\n").unwrap();
+    assert_eq!(table, rows(&metrics.page()));
+}
