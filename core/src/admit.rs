@@ -1,15 +1,15 @@
 //! Stage 6: what the guardrails say once targets are known, one run after the other.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem};
 
 use faultline_api::{Reason, RunState, Tightening};
 use jiff::Timestamp;
 
 use crate::{
     defaults::Defaults,
-    due::{Step, WhyNot, complete},
+    due::{Candidate, Step, WhyNot, complete},
     effective::Effective,
-    judge::{Asked, Judged, Outcome, Subject, is_asked, prepare, review},
+    judge::{Asked, Guard, Judged, Outcome, Subject, is_asked, prepare, review},
     ledger::Run,
     parse::Declared,
     review::{Active, Admission, Evaluator, Moment, Operation, SelectedTarget},
@@ -39,7 +39,8 @@ pub fn admit<'a>(
     now: Timestamp,
 ) -> Admitted<'a> {
     let Selected { judged, mut runs, mut why_nots, observed_at } = selected;
-    let guardrails = prepare(&judged.parsed.guardrails, evaluator);
+    let mut guardrails = prepare(&judged.parsed.guardrails, evaluator);
+    guardrails.retain(|asked| asked.speaks_at(Moment::Admit));
     let mut court = Court { guardrails, evaluator, defaults, now, active: Vec::new() };
     runs.sort_by(|a, b| order(a).cmp(&order(b)));
     runs.retain_mut(|run| match court.hear(run) {
@@ -61,65 +62,58 @@ fn order<'r>(run: &'r SelectedRun<'_>) -> (bool, Timestamp, &'r crate::ledger::R
 
 /// The fold's state: what was admitted so far.
 struct Court<'c> {
+    /// Those that have something to say now.
     guardrails: Vec<Asked<'c>>,
     evaluator: &'c dyn Evaluator,
     defaults: &'c Defaults,
     now: Timestamp,
+    /// Lent to each question and taken back: it grows with every admission, and copies of it would grow with their
+    /// square.
     active: Vec<Active>,
 }
 
 impl Court<'_> {
     /// Decides on one run. A newcomer that may not run never began: it comes back as the reason why not.
     fn hear(&mut self, run: &mut SelectedRun<'_>) -> Result<(), WhyNot> {
-        let (Some(declared), Some(selection)) = (run.candidate.declared, &run.selection) else {
-            return Ok(());
-        };
+        let SelectedRun { candidate, selection: Some(selection) } = &mut *run else { return Ok(()) };
+        let Some(declared) = candidate.declared else { return Ok(()) };
         if selection.targets.is_empty() {
             return Ok(());
         }
-        let outcome = self.ask(declared, run, selection.clone());
+        let outcome = self.ask(declared, candidate, selection);
         self.apply(run, outcome)?;
-        if let (true, Some(selection)) = (run.candidate.run.wants_probes(), &run.selection) {
+        if let (true, Some(selection)) = (run.candidate.run.wants_probes(), &run.selection)
+            && !self.guardrails.is_empty()
+        {
             self.active.push(active(run, selection));
         }
         Ok(())
     }
 
-    fn ask(&self, declared: &Declared, run: &mut SelectedRun<'_>, selection: Selection) -> Outcome {
-        let candidate = &mut run.candidate;
-        let operation = match candidate.step {
-            Step::Begin => Operation::Create,
-            Step::Edit => Operation::Update,
-            Step::GoOn | Step::Resume | Step::Hold | Step::End | Step::Over => Operation::Renew,
-        };
+    fn ask(&mut self, declared: &Declared, candidate: &mut Candidate<'_>, selection: &Selection) -> Outcome {
         let namespaces = selection.targets.iter().map(|target| target.target.namespace.as_str()).collect();
         let subject =
             Subject { namespaces, fault: declared.experiment.fault, source: &declared.place.source };
-        let applies = |asked: &&Asked<'_>| asked.speaks_at(Moment::Admit) && is_asked(asked.bound, &subject);
-        let asked: Vec<&Asked<'_>> = self.guardrails.iter().filter(applies).collect();
-        if asked.is_empty() {
+        if !self.guardrails.iter().any(|asked| is_asked(asked.bound, &subject)) {
             return Outcome::Admit(Tightening::default());
         }
-        let values = Effective::of(
-            &declared.experiment,
-            &candidate.run.tightened,
-            self.defaults,
-            candidate.run.started,
-        );
-        let mut review = review(declared, operation);
-        review.admission = Some(self.admission(&selection));
-        let mut evaluate = |module: &crate::parse::Module, settings: &_, review: &_| {
-            self.evaluator.evaluate(&module.bytes, settings, review)
-        };
-        let asked = asked.into_iter();
+        let run = &candidate.run;
+        let values = Effective::of(&declared.experiment, &run.tightened, self.defaults, run.started);
+        let admission = self.admission(selection);
+        let mut review = review(declared, operation(candidate.step));
+        review.admission = Some(admission);
+        let mut evaluate = |guard: &Guard<'_>| guard.evaluate(self.evaluator, &review);
+        let asked = self.guardrails.iter().filter(|asked| is_asked(asked.bound, &subject));
         let verdicts: Vec<_> =
-            asked.filter_map(|asked| asked.ask(Moment::Admit, &review, &values, &mut evaluate)).collect();
+            asked.filter_map(|asked| asked.ask(Moment::Admit, &values, &mut evaluate)).collect();
+        self.active = review.admission.map_or_else(Vec::new, |admission| admission.active);
         let outcome = Outcome::of(&verdicts);
         candidate.verdicts.extend(verdicts);
         outcome
     }
 
-    fn admission(&self, selection: &Selection) -> Admission {
+    /// What is known now, with what is active on loan.
+    fn admission(&mut self, selection: &Selection) -> Admission {
         let targets = selection.targets.iter().map(|target| SelectedTarget {
             node: target.node.clone(),
             target: target.target.clone(),
@@ -130,7 +124,7 @@ impl Court<'_> {
             environment: self.defaults.environment.clone(),
             targets: targets.collect(),
             eligible: selection.eligible,
-            active: self.active.clone(),
+            active: mem::take(&mut self.active),
         }
     }
 
@@ -168,6 +162,15 @@ impl Court<'_> {
             detach(run, Step::End);
         }
         Ok(())
+    }
+}
+
+/// What happens to a run that takes this step and has targets.
+const fn operation(step: Step) -> Operation {
+    match step {
+        Step::Begin => Operation::Create,
+        Step::Edit => Operation::Update,
+        Step::GoOn | Step::Resume | Step::Hold | Step::End | Step::Over => Operation::Renew,
     }
 }
 

@@ -36,15 +36,27 @@ pub fn sha256(bytes: &[u8]) -> String {
     text
 }
 
-/// The first eight bytes of the SHA-256 of `parts`, each preceded by its length, as a number.
+/// SHA-256 of the JSON of `value`: equal for equal values, and in practice for no others.
 #[must_use]
-pub fn hash64(parts: &[&[u8]]) -> u64 {
+pub fn content<T: Serialize + ?Sized>(value: &T) -> [u8; 32] {
+    Sha256::digest(json(value)).into()
+}
+
+/// SHA-256 of `parts`, each preceded by its length, so that it shows where one ends.
+#[must_use]
+pub fn digest_of(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    hasher.finalize().into()
+}
+
+/// The first eight bytes of [`digest_of`] `parts`, as a number.
+#[must_use]
+pub fn hash64(parts: &[&[u8]]) -> u64 {
+    digest_of(parts).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ mod glob;
 mod matching;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::{cell::LazyCell, collections::BTreeMap};
 
 use faultline_api::{ExperimentId, Tightening};
 
-pub(crate) use ask::{Asked, prepare};
+pub(crate) use ask::{Asked, Guard, prepare};
 pub use cache::VerdictCache;
 pub use glob::glob;
 pub(crate) use matching::{Subject, is_asked};
@@ -57,13 +57,15 @@ pub fn judge<'a>(
     let unread = builtin::unread_sources(parsed);
     let mut judge_one = |id: &ExperimentId, declared: &Declared| {
         let values = Effective::of(&declared.experiment, &Tightening::default(), defaults, None);
-        let review = review(declared, operation(id, declared, ledger));
+        let operation = operation(id, declared, ledger);
+        let review = LazyCell::new(|| review(declared, operation));
         let subject = Subject::of_document(&declared.experiment, &declared.place.source);
-        let mut evaluate =
-            |module: &_, settings: &_, review: &_| cache.evaluate(evaluator, module, settings, review);
+        let mut evaluate = |guard: &Guard<'_>| {
+            cache.evaluate(guard, declared, operation, || guard.evaluate(evaluator, &review))
+        };
         let asked = guardrails.iter().filter(|asked| is_asked(asked.bound, &subject));
         let mut verdicts = unread.clone();
-        verdicts.extend(asked.filter_map(|asked| asked.ask(Moment::Judge, &review, &values, &mut evaluate)));
+        verdicts.extend(asked.filter_map(|asked| asked.ask(Moment::Judge, &values, &mut evaluate)));
         let limit = match Outcome::of(&verdicts) {
             Outcome::Admit(limit) => limit,
             Outcome::Deny(_) | Outcome::Undecided(_) => Tightening::default(),
@@ -80,9 +82,9 @@ pub fn judge<'a>(
 pub(crate) fn review(declared: &Declared, operation: Operation) -> Review {
     Review {
         experiment: (*declared.experiment).clone(),
-        raw: declared.raw.clone(),
+        raw: declared.written.raw.clone(),
         operation,
-        source: declared.source.clone(),
+        source: (*declared.source).clone(),
         admission: None,
     }
 }
@@ -91,7 +93,7 @@ pub(crate) fn review(declared: &Declared, operation: Operation) -> Review {
 fn operation(id: &ExperimentId, declared: &Declared, ledger: &Ledger) -> Operation {
     match ledger.newest(id) {
         Some((_, run)) if run.state.is_over() => Operation::Create,
-        Some((_, run)) if run.declared != *declared.experiment => Operation::Update,
+        Some((_, run)) if run.declared != declared.experiment => Operation::Update,
         Some(_) => Operation::Renew,
         None => Operation::Create,
     }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
+    sync::Arc,
 };
 
 use faultline_api::{Experiment, ExperimentId, Kind, Place, Reason, RunState, Tightening};
@@ -142,7 +143,7 @@ pub struct Run {
     /// When it was over.
     pub ended: Option<Timestamp>,
     /// The experiment as it was last declared, before tightenings.
-    pub declared: Experiment,
+    pub declared: Arc<Experiment>,
     /// Where it was last declared.
     pub place: Place,
     /// All tightenings so far, met: within a run they only ever grow.
@@ -165,7 +166,7 @@ pub struct Run {
 impl Run {
     /// A run that begins at `now`.
     #[must_use]
-    pub fn new(declared: Experiment, place: Place, now: Timestamp) -> Self {
+    pub fn new(declared: Arc<Experiment>, place: Place, now: Timestamp) -> Self {
         Self {
             state: RunState::Pending,
             reason: Reason::AwaitingAttach,

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+pub mod cache;
 pub mod commit;
 pub mod defaults;
 pub mod desired;
@@ -46,6 +47,7 @@ pub mod testing;
 pub mod tree;
 
 pub use admit::admit;
+pub use cache::Cache;
 pub use commit::{commit, desired_set, desired_sets};
 pub use defaults::Defaults;
 pub use due::due;

@@ -1,16 +1,19 @@
 //! Stage 1: from the files of every source to what they declare.
 
+mod cache;
 mod claims;
 mod file;
+mod reading;
 mod types;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use faultline_api::ExperimentId;
 
+pub use cache::FileCache;
 pub use types::{
     Binding, BoundGuardrail, Broken, Declared, FileFindings, Finding, Freshness, Module, Parsed,
-    RefusedDocument, SourceState,
+    RefusedDocument, SourceState, Written,
 };
 
 use crate::{
@@ -19,18 +22,19 @@ use crate::{
 };
 
 /// Decodes every file of every tree. One broken file stops only itself. Where an experiment is declared
-/// twice, the place that `ledger` knows keeps it.
+/// twice, the place that `ledger` knows keeps it. `cache` only saves time: it never changes the result.
 #[must_use]
-pub fn parse(fetched: &[Fetched], ledger: &Ledger) -> Parsed {
+pub fn parse(fetched: &[Fetched], ledger: &Ledger, cache: &mut FileCache) -> Parsed {
     let mut parsed = Parsed::default();
     let mut candidates: BTreeMap<ExperimentId, Vec<Declared>> = BTreeMap::new();
     for fetched in fetched {
         let (name, state, tree) = state(fetched);
         parsed.sources.insert(name.to_owned(), state);
         if let Some(tree) = tree {
-            file::read_tree(tree, &mut parsed, &mut candidates);
+            file::read_tree(tree, cache, &mut parsed, &mut candidates);
         }
     }
+    cache.forget_unused();
     parsed.guardrails.sort_by(|a, b| (&a.name, &a.place).cmp(&(&b.name, &b.place)));
     for (id, candidates) in candidates {
         claims::settle(&id, candidates, ledger, &mut parsed);

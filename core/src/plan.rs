@@ -4,7 +4,7 @@ mod probes;
 mod report;
 mod text;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use faultline_api::{Reason, RunState};
 use jiff::Timestamp;
@@ -69,7 +69,7 @@ pub struct Report {
     /// Experiments, pods and documents without an effect.
     pub why_nots: Vec<WhyNot>,
     /// What is wrong with the files.
-    pub files: Vec<FileFindings>,
+    pub files: Vec<Arc<FileFindings>>,
     /// Documents of other kinds, counted.
     pub skipped: BTreeMap<String, u32>,
 }

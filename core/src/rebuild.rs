@@ -2,7 +2,7 @@
 
 mod recover;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use faultline_api::{ExperimentId, Reason, RunState, Tightening};
 use jiff::Timestamp;
@@ -155,7 +155,7 @@ fn hold_unconfirmed(
             continue;
         }
         let key = newest.map_or_else(|| ledger.next_run(id), |(key, _)| key);
-        let mut run = Run::new((*declared.experiment).clone(), declared.place.clone(), now);
+        let mut run = Run::new(Arc::clone(&declared.experiment), declared.place.clone(), now);
         run.set(RunState::Held, Reason::Unconfirmed, UNKNOWN);
         ledger.runs.insert(key, run);
     }

@@ -108,6 +108,18 @@ pub struct Description {
     pub rules: Vec<String>,
     /// When it wants to be asked.
     pub moments: Vec<Moment>,
+    /// What it wants to read.
+    pub inputs: Inputs,
+}
+
+/// What a module reads beyond the experiment and the operation. The rest is withheld from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inputs {
+    /// The document as it was written.
+    pub raw: bool,
+    /// Where the document comes from, its revision among it: then every revision is another question.
+    pub source: bool,
 }
 
 /// The answer.

@@ -1,5 +1,6 @@
 //! The stages together, in worlds without IO.
 
+mod caching;
 mod golden;
 mod guardrails;
 mod lifecycle;

@@ -1,9 +1,9 @@
 //! From what a guest answered to what the rest of Faultline may rely on.
 
 use faultline_api::{GoDuration, Percent, Tightening};
-use faultline_core::review::{Description, Finding, Moment, Response, TightenFinding, Undecided};
+use faultline_core::review::{Description, Finding, Inputs, Moment, Response, TightenFinding, Undecided};
 
-use crate::{bindings::policy, module::Described};
+use crate::bindings::policy;
 
 /// Findings of one kind, rules, problems: more than anyone reads.
 const MOST: usize = 100;
@@ -16,7 +16,7 @@ const TEXT_BYTES: usize = 4096;
 ///
 /// # Errors
 /// A text is missing or too long, there is no moment, or too many of something.
-pub(crate) fn description(answer: policy::Description) -> Result<Described, Undecided> {
+pub(crate) fn description(answer: policy::Description) -> Result<Description, Undecided> {
     let policy::Description { name, version, rules, moments, inputs } = answer;
     check("the name", &name, NAME_BYTES)?;
     check("the version", &version, NAME_BYTES)?;
@@ -28,7 +28,9 @@ pub(crate) fn description(answer: policy::Description) -> Result<Described, Unde
     if moments.is_empty() {
         return Err(bad("it wants to be asked at no moment"));
     }
-    Ok(Described { description: Description { name, version, rules, moments }, inputs })
+    let inputs =
+        Inputs { raw: inputs.contains(policy::Inputs::RAW), source: inputs.contains(policy::Inputs::SOURCE) };
+    Ok(Description { name, version, rules, moments, inputs })
 }
 
 /// Checks the answer of a guest whose rules are `rules`.

@@ -119,7 +119,7 @@ impl Host {
     pub fn describe_loaded(&self, module: &Module) -> Result<Description, Undecided> {
         let compiled = module.compiled().map_err(Clone::clone)?;
         let _permit = self.permit();
-        compiled.describe(self.fuel).result.map(|described| described.description)
+        compiled.describe(self.fuel).result.cloned()
     }
 
     /// [`Evaluator::evaluate`] of a module that is loaded.
@@ -162,8 +162,8 @@ fn ask(
     settings: &Value,
     review: &Review,
 ) -> Called<faultline_core::review::Response> {
-    let described = match module.describe(fuel) {
-        Called { result: Ok(described), .. } => described,
+    let description = match module.describe(fuel) {
+        Called { result: Ok(description), .. } => description,
         Called { result: Err(why), fuel } => return Called { result: Err(why), fuel },
     };
     // No settings are empty settings.
@@ -172,10 +172,10 @@ fn ask(
     if let Err(why) = validated.result {
         return Called { result: Err(why), fuel: validated.fuel };
     }
-    let question = question::review(review, described.inputs);
+    let question = question::review(review, description.inputs);
     module
         .call(fuel, |guest, store| guest.call_evaluate(store, &settings, &question))
-        .and_then(|answer| answer::response(answer, &described.description.rules))
+        .and_then(|answer| answer::response(answer, &description.rules))
 }
 
 /// One call under way.

@@ -34,16 +34,9 @@ pub(crate) struct Compiled {
     engine: Engine,
     pre: GuardrailPre<Memory>,
     /// Empty until it has answered.
-    description: OnceLock<Described>,
+    description: OnceLock<Description>,
     /// By hash of the settings: the verdict of the module on them. Failures to answer are not kept.
     validated: Mutex<Recent<[u8; 32], Called<()>>>,
-}
-
-/// What a module said of itself.
-#[derive(Clone, Debug)]
-pub(crate) struct Described {
-    pub(crate) description: Description,
-    pub(crate) inputs: policy::Inputs,
 }
 
 impl Module {
@@ -78,16 +71,13 @@ impl Compiled {
     }
 
     /// What the module says of itself. Kept once it has answered; a failure is not.
-    pub(crate) fn describe(&self, fuel: u64) -> Called<Described> {
-        if let Some(described) = self.description.get() {
-            return Called { result: Ok(described.clone()), fuel: 0 };
+    pub(crate) fn describe(&self, fuel: u64) -> Called<&Description> {
+        if let Some(description) = self.description.get() {
+            return Called { result: Ok(description), fuel: 0 };
         }
         let called = self.call(fuel, |guest, store| guest.call_describe(store)).and_then(answer::description);
-        if let Ok(described) = &called.result {
-            // Another thread may have been quicker, with the same answer.
-            drop(self.description.set(described.clone()));
-        }
-        called
+        // Another thread may have been quicker, with the same answer.
+        called.and_then(|description| Ok(self.description.get_or_init(|| description)))
     }
 
     /// Has the module validate `settings`, unless it has done so before.

@@ -7,22 +7,22 @@ use faultline_api::{
     experiment::{Annotations, Frame},
     selector::{Operator, PodPhase, Requirement},
 };
-use faultline_core::review::{Active, Admission, Operation, Review, SelectedTarget, SourceFacts};
+use faultline_core::review::{Active, Admission, Inputs, Operation, Review, SelectedTarget, SourceFacts};
 
 use crate::bindings::policy;
 
 /// The question, as far as a guest with these `inputs` wants it.
-pub(crate) fn review(review: &Review, inputs: policy::Inputs) -> policy::Review {
+pub(crate) fn review(review: &Review, inputs: Inputs) -> policy::Review {
     let Review { experiment: asked, raw, operation, source, admission: selected } = review;
     policy::Review {
         experiment: experiment(asked),
-        raw: inputs.contains(policy::Inputs::RAW).then(|| raw.to_string()),
+        raw: inputs.raw.then(|| raw.to_string()),
         operation: match operation {
             Operation::Create => policy::Operation::Create,
             Operation::Update => policy::Operation::Update,
             Operation::Renew => policy::Operation::Renew,
         },
-        source: inputs.contains(policy::Inputs::SOURCE).then(|| source_facts(source)),
+        source: inputs.source.then(|| source_facts(source)),
         admission: selected.as_ref().map(admission),
     }
 }
@@ -258,16 +258,16 @@ mod tests {
 
     #[test]
     fn what_a_guest_does_not_ask_for_is_withheld() {
-        let bare = review(&asked(), policy::Inputs::empty());
+        let bare = review(&asked(), Inputs::default());
         assert!(bare.raw.is_none() && bare.source.is_none());
-        let full = review(&asked(), policy::Inputs::RAW | policy::Inputs::SOURCE);
+        let full = review(&asked(), Inputs { raw: true, source: true });
         assert_eq!(full.raw.as_deref(), Some(r#"{"kind":"KernelChaos"}"#));
         assert!(full.source.is_some_and(|source| source.revision == "r1" && source.verified));
     }
 
     #[test]
     fn a_guest_reads_effective_values_and_the_names_that_users_write() {
-        let policy::Review { experiment, operation, .. } = review(&asked(), policy::Inputs::empty());
+        let policy::Review { experiment, operation, .. } = review(&asked(), Inputs::default());
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(experiment.annotations, [pair("replace", "2"), pair("ticket", "OPS-1")]);
         assert_eq!((experiment.probability, experiment.times), (100, None));
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn totals_count_containers_pods_and_nodes() {
-        let admission = review(&asked(), policy::Inputs::empty()).admission.unwrap();
+        let admission = review(&asked(), Inputs::default()).admission.unwrap();
         let policy::Totals { targets, pods, nodes, eligible } = admission.totals;
         assert_eq!((targets, pods, nodes, eligible), (3, 2, 1, 9));
         assert_eq!((admission.now.seconds, admission.now.nanoseconds), (-1, 250_000_000));

@@ -18,7 +18,7 @@ use std::{
 };
 
 use criterion::{Criterion, criterion_group};
-use faultline_core::{Defaults, judge::VerdictCache, ledger::Ledger, tree::Role};
+use faultline_core::{Cache, Defaults, ledger::Ledger, tree::Role};
 use faultline_policies::{Host, HostConfig};
 use faultline_reconciler::{
     agents::Fleet,
@@ -77,7 +77,7 @@ impl World {
             sources: vec![source("experiments", Role::Experiments), source("platform", Role::Platform)],
             inventory: Observer::new(Some(Provider::File(self.root.path().join("inventory.json")))),
             evaluator: self.host.clone(),
-            verdicts: VerdictCache::default(),
+            cache: Cache::default(),
             defaults: Defaults::default(),
             converge: Box::new(Execution::new(store, Arc::new(fleet))),
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use faultline_core::{
-    Defaults, admit, due, inventory::Inventory, judge, judge::VerdictCache, ledger::Ledger, observe,
-    observe::Transition, parse, parse::Parsed, plan, plan::Plan, rebuild, report::NodeReport,
-    review::Evaluator, select, transitions, tree::Fetched,
+    Cache, Defaults, admit, due, inventory::Inventory, judge, ledger::Ledger, observe, observe::Transition,
+    parse, parse::Parsed, plan, plan::Plan, rebuild, report::NodeReport, review::Evaluator, select,
+    transitions, tree::Fetched,
 };
 
 use crate::{
@@ -26,8 +26,8 @@ pub struct Deps {
     pub inventory: Observer,
     /// Runs guardrails.
     pub evaluator: Arc<dyn Evaluator + Send + Sync>,
-    /// What they said before.
-    pub verdicts: VerdictCache,
+    /// What the last pass left: it saves time and changes nothing.
+    pub cache: Cache,
     /// What holds where nobody has said otherwise.
     pub defaults: Defaults,
     /// Where the plan goes.
@@ -86,12 +86,12 @@ impl From<StoreError> for ReconcileError {
 /// # Errors
 /// Nothing was told to anybody, and what is in force stays in force.
 pub fn reconcile(deps: &mut Deps) -> Result<Pass, ReconcileError> {
-    let Deps { clock, sources, inventory, evaluator, verdicts, defaults, converge } = deps;
+    let Deps { clock, sources, inventory, evaluator, cache, defaults, converge } = deps;
     let (now, known, reports) = (clock.now(), converge.ledger(), converge.reports());
 
     let fetched: Vec<Fetched> = sources.iter_mut().map(|source| source.fetch(now)).collect(); //   source    (io)
-    let (parsed, ledger) = parse_and_rebuild(&fetched, &known, &reports, defaults, now); //        parse     (pure)
-    let judged = judge(&parsed, &ledger, defaults, &**evaluator, verdicts); //                     judge     (pure)
+    let (parsed, ledger) = parse_and_rebuild(&fetched, &known, &reports, cache, defaults, now); // parse     (pure)
+    let judged = judge(&parsed, &ledger, defaults, &**evaluator, &mut cache.verdicts); //          judge     (pure)
     let due = due(&judged, &ledger, defaults, now); //                                             due       (pure)
     let inventory = inventory.observe(now, &reports)?; //                                          inventory (io)
     let selected = select(due, inventory.as_ref(), defaults); //                                   select    (pure)
@@ -112,10 +112,11 @@ fn parse_and_rebuild(
     fetched: &[Fetched],
     known: &Ledger,
     reports: &[NodeReport],
+    cache: &mut Cache,
     defaults: &Defaults,
     now: jiff::Timestamp,
 ) -> (Parsed, Ledger) {
-    let parsed = parse(fetched, known);
+    let parsed = parse(fetched, known, &mut cache.files);
     let rebuilt = rebuild(known, &parsed, reports, defaults, now);
-    if rebuilt == *known { (parsed, rebuilt) } else { (parse(fetched, &rebuilt), rebuilt) }
+    if rebuilt == *known { (parsed, rebuilt) } else { (parse(fetched, &rebuilt, &mut cache.files), rebuilt) }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use faultline_core::{Defaults, judge::VerdictCache};
+use faultline_core::{Cache, Defaults};
 use faultline_policies::{Host, HostConfig, HostError};
 use faultline_wire::{
     Address,
@@ -142,7 +142,7 @@ impl Server {
             sources,
             inventory: Observer::new(Some(inventory)),
             evaluator: Arc::new(host),
-            verdicts: VerdictCache::default(),
+            cache: Cache::default(),
             defaults,
             converge,
         };

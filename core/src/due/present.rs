@@ -1,5 +1,7 @@
 //! Experiments that a tree declares.
 
+use std::sync::Arc;
+
 use faultline_api::{Reason, RunState};
 use jiff::Timestamp;
 
@@ -58,7 +60,7 @@ impl<'a> Due<'a> {
             self.why_nots.push(WhyNot { subject: id.to_string(), place, reason: Some(reason), message });
             return;
         }
-        let mut run = Run::new((*declared.experiment).clone(), declared.place.clone(), now);
+        let mut run = Run::new(Arc::clone(&declared.experiment), declared.place.clone(), now);
         run.rerun = run.rerun.or_else(|| newest.and_then(|(_, previous)| previous.rerun.clone()));
         tighten(&mut run, judgement);
         self.runs.push(candidate(&ledger.next_run(id), Step::Begin, run, declared, judgement));
@@ -103,7 +105,7 @@ fn go_on(
     if selects_anew(&run.declared, &declared.experiment) {
         next.open = 0;
     }
-    next.declared = (*declared.experiment).clone();
+    next.declared = Arc::clone(&declared.experiment);
     next.place = declared.place.clone();
     tighten(&mut next, judgement);
     if complete(&mut next, defaults, now) {

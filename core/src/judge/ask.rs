@@ -1,35 +1,56 @@
 //! Asking one guardrail at one moment.
 
-use faultline_api::GuardrailMode;
+use faultline_api::{Guardrail, GuardrailMode};
 
 use super::verdict::{Decision, Proof, Verdict, decide};
 use crate::{
     digest::{json, sha256},
     effective::Effective,
     parse::{Binding, BoundGuardrail, Module},
-    review::{Evaluation, Evaluator, Moment, Review, Undecided},
+    review::{Evaluation, Evaluator, Inputs, Moment, Review, Undecided},
 };
 
-/// A guardrail, with the moments at which its module wants to be asked.
+/// A guardrail, with what its module says of itself.
 pub(crate) struct Asked<'a> {
     pub(crate) bound: &'a BoundGuardrail,
-    moments: Result<Vec<Moment>, Undecided>,
+    guard: Result<Guard<'a>, Undecided>,
+}
+
+/// A guardrail that can be asked.
+pub(crate) struct Guard<'a> {
+    guardrail: &'a Guardrail,
+    pub(super) module: &'a Module,
+    /// `sha256:<hex>` of the settings as JSON.
+    pub(super) settings_digest: String,
+    moments: Vec<Moment>,
+    pub(super) inputs: Inputs,
 }
 
 /// Every guardrail; each module is asked once what it is.
 pub(crate) fn prepare<'a>(guardrails: &'a [BoundGuardrail], evaluator: &dyn Evaluator) -> Vec<Asked<'a>> {
-    let moments = |bound: &BoundGuardrail| match &bound.binding {
-        Binding::Bound { module: Ok(module), .. } => evaluator.describe(&module.bytes).map(|own| own.moments),
+    let guard = |bound: &'a BoundGuardrail| match &bound.binding {
+        Binding::Bound { guardrail, module: Ok(module) } => {
+            let own = evaluator.describe(&module.bytes)?;
+            let settings_digest = sha256(json(&guardrail.settings).as_bytes());
+            Ok(Guard { guardrail, module, settings_digest, moments: own.moments, inputs: own.inputs })
+        }
         Binding::Bound { module: Err(error), .. } => Err(Undecided::MissingModule(error.clone())),
         Binding::Broken { error } => Err(Undecided::RefusedModule(error.clone())),
     };
-    guardrails.iter().map(|bound| Asked { bound, moments: moments(bound) }).collect()
+    guardrails.iter().map(|bound| Asked { bound, guard: guard(bound) }).collect()
+}
+
+impl Guard<'_> {
+    /// Asks the module.
+    pub(crate) fn evaluate(&self, evaluator: &dyn Evaluator, review: &Review) -> Evaluation {
+        evaluator.evaluate(&self.module.bytes, &self.guardrail.settings, review)
+    }
 }
 
 impl Asked<'_> {
     /// Whether it has anything to say at `moment`.
     pub(crate) fn speaks_at(&self, moment: Moment) -> bool {
-        self.moments.as_ref().map_or(moment == Moment::Judge, |moments| moments.contains(&moment))
+        self.guard.as_ref().map_or(moment == Moment::Judge, |guard| guard.moments.contains(&moment))
     }
 
     /// The verdict at `moment`; `None` where the module does not want to be asked then. One that cannot be
@@ -37,24 +58,24 @@ impl Asked<'_> {
     pub(crate) fn ask(
         &self,
         moment: Moment,
-        review: &Review,
         values: &Effective,
-        evaluate: &mut dyn FnMut(&Module, &serde_json::Value, &Review) -> Evaluation,
+        evaluate: &mut dyn FnMut(&Guard<'_>) -> Evaluation,
     ) -> Option<Verdict> {
-        let (guardrail, module) = match (&self.bound.binding, &self.moments) {
-            (_, Err(error)) => return (moment == Moment::Judge).then(|| self.undecided(error)),
-            (_, Ok(moments)) if !moments.contains(&moment) => return None,
-            (Binding::Bound { guardrail, module: Ok(module) }, _) => (guardrail, module),
-            _ => return None,
+        if !self.speaks_at(moment) {
+            return None;
+        }
+        let guard = match &self.guard {
+            Ok(guard) => guard,
+            Err(error) => return Some(self.undecided(error)),
         };
-        let evaluation = evaluate(module, &guardrail.settings, review);
+        let evaluation = evaluate(guard);
         let (decision, warnings) = match evaluation.outcome {
-            Ok(response) => (decide(guardrail, values, &response), response.warnings),
+            Ok(response) => (decide(guard.guardrail, values, &response), response.warnings),
             Err(error) => (Decision::Undecided { error: error.to_string() }, Vec::new()),
         };
-        let settings = sha256(json(&guardrail.settings).as_bytes());
+        let settings = guard.settings_digest.clone();
         let proof = Some(Proof { module: evaluation.module_digest, settings, fuel: evaluation.fuel });
-        Some(Verdict { warnings, proof, ..self.verdict(moment, guardrail.mode, decision) })
+        Some(Verdict { warnings, proof, ..self.verdict(moment, guard.guardrail.mode, decision) })
     }
 
     fn undecided(&self, error: &Undecided) -> Verdict {

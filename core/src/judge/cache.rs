@@ -1,55 +1,73 @@
 //! Evaluations by content.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
-use sha2::{Digest, Sha256};
-
+use super::ask::Guard;
 use crate::{
-    digest::json,
-    parse::Module,
-    review::{Evaluation, Evaluator, Review, Undecided},
+    digest::digest_of,
+    parse::Declared,
+    review::{Evaluation, Inputs, Operation, Undecided},
 };
 
-/// Evaluations by the digest of module, settings and review. It never changes a result, it only saves the
-/// time of asking again. Bounded: what one pass did not use is forgotten at its end.
+/// Evaluations of documents, by the digest of all that the module gets to read: itself, its settings, the experiment,
+/// the operation, and of the document as written and of its source what the module asks for. A revision that a
+/// module does not ask for is no reason to ask it again. It never changes a result, it only saves the time of asking
+/// again. Bounded: what one pass did not use is forgotten at its end.
 #[derive(Debug, Default)]
 pub struct VerdictCache {
-    known: BTreeMap<[u8; 32], Evaluation>,
-    used: BTreeMap<[u8; 32], Evaluation>,
-    hits: u64,
+    known: BTreeMap<[u8; 32], Known>,
+    evaluations: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    evaluation: Evaluation,
+    used: bool,
 }
 
 impl VerdictCache {
-    /// How many evaluations were not made because their answer was known, since the cache was made.
+    /// How many evaluations were made because their answer was not known, since the cache was made.
     #[must_use]
-    pub const fn hits(&self) -> u64 {
-        self.hits
+    pub const fn evaluations(&self) -> u64 {
+        self.evaluations
     }
 
-    /// The answer, known or asked for.
-    pub(crate) fn evaluate(
+    /// How many answers it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// The answer of `guard` on a document, known or asked for.
+    pub(super) fn evaluate(
         &mut self,
-        evaluator: &dyn Evaluator,
-        module: &Module,
-        settings: &serde_json::Value,
-        review: &Review,
+        guard: &Guard<'_>,
+        declared: &Declared,
+        operation: Operation,
+        ask: impl FnOnce() -> Evaluation,
     ) -> Evaluation {
-        let key = key(module, settings, review);
-        if let Some(known) = self.used.get(&key).cloned().or_else(|| self.known.remove(&key)) {
-            self.hits += 1;
-            self.used.insert(key, known.clone());
-            return known;
+        let key = key(guard, declared, operation);
+        if let Some(known) = self.known.get_mut(&key) {
+            known.used = true;
+            return known.evaluation.clone();
         }
-        let evaluation = evaluator.evaluate(&module.bytes, settings, review);
+        self.evaluations += 1;
+        let evaluation = ask();
         if is_lasting(&evaluation) {
-            self.used.insert(key, evaluation.clone());
+            self.known.insert(key, Known { evaluation: evaluation.clone(), used: true });
         }
         evaluation
     }
 
     /// Ends a pass.
-    pub(crate) fn forget_unused(&mut self) {
-        self.known = std::mem::take(&mut self.used);
+    pub(super) fn forget_unused(&mut self) {
+        self.known.retain(|_, known| mem::take(&mut known.used));
     }
 }
 
@@ -58,11 +76,16 @@ fn is_lasting(evaluation: &Evaluation) -> bool {
     !matches!(evaluation.outcome, Err(Undecided::OutOfBounds(_)))
 }
 
-fn key(module: &Module, settings: &serde_json::Value, review: &Review) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in [&module.digest, &json(settings), &json(review)] {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().into()
+fn key(guard: &Guard<'_>, declared: &Declared, operation: Operation) -> [u8; 32] {
+    let Declared { written, source, .. } = declared;
+    let Inputs { raw: reads_raw, source: reads_source } = guard.inputs;
+    let facts = reads_source.then(|| crate::digest::content(&**source));
+    digest_of(&[
+        guard.module.digest.as_bytes(),
+        guard.settings_digest.as_bytes(),
+        &written.experiment_digest,
+        &[operation as u8],
+        if reads_raw { &written.raw_digest } else { &[] },
+        facts.as_ref().map_or(&[], |facts| facts),
+    ])
 }

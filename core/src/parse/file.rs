@@ -2,16 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use faultline_api::{
-    Content, Document, Experiment, ExperimentId, FileDocuments, Guardrail, Place, Reason, Span, decode,
-    decode::Broken as BrokenContent, line_col, render,
-};
+use faultline_api::{Experiment, ExperimentId, Guardrail, Place, Reason, decode::Broken as BrokenContent};
 
-use super::types::{
-    Binding, BoundGuardrail, Broken, Declared, FileFindings, Finding, Module, Parsed, RefusedDocument,
+use super::{
+    cache::{FileCache, SourceCache},
+    reading::{Read, ReadContent},
+    types::{Binding, BoundGuardrail, Broken, Declared, Parsed, RefusedDocument, Written},
 };
 use crate::{
-    digest::sha256,
     review::SourceFacts,
     tree::{Role, Tree},
 };
@@ -19,10 +17,18 @@ use crate::{
 /// Reads every YAML file of `tree`.
 pub(super) fn read_tree(
     tree: &Tree,
+    cache: &mut FileCache,
     parsed: &mut Parsed,
     candidates: &mut BTreeMap<ExperimentId, Vec<Declared>>,
 ) {
-    let mut reader = Reader { tree, parsed, candidates };
+    let facts = SourceFacts {
+        name: tree.source.name.clone(),
+        revision: tree.source.revision.clone(),
+        author: None,
+        verified: false,
+    };
+    let cache = cache.of(&tree.source.name);
+    let mut reader = Reader { tree, facts: Arc::new(facts), cache, parsed, candidates };
     for (path, error) in &tree.refused {
         reader.unreadable(path, error);
     }
@@ -33,6 +39,8 @@ pub(super) fn read_tree(
 
 struct Reader<'a> {
     tree: &'a Tree,
+    facts: Arc<SourceFacts>,
+    cache: SourceCache<'a>,
     parsed: &'a mut Parsed,
     candidates: &'a mut BTreeMap<ExperimentId, Vec<Declared>>,
 }
@@ -47,75 +55,63 @@ impl Reader<'_> {
         self.parsed.broken.push(Broken { place, experiment: None, message: error.to_owned() });
     }
 
-    fn file(&mut self, path: &str, bytes: &[u8]) {
-        let file = decode(bytes);
-        for document in &file.documents {
-            self.document(path, document, &file);
+    fn file(&mut self, path: &str, bytes: &Arc<[u8]>) {
+        let reading = self.cache.reading(path, bytes);
+        for document in &reading.documents {
+            self.document(path, document);
         }
-        if file.diagnostics.is_empty() {
-            return;
-        }
-        let rendered = render(&file.diagnostics, &format!("{}:{path}", self.tree.source.name), bytes, false);
-        let located = file.diagnostics.into_iter().map(|diagnostic| {
-            let at = diagnostic.span.map(|span| line_col(bytes, span.start));
-            Finding { line: at.map(|at| at.line), column: at.map(|at| at.column), diagnostic }
-        });
-        let findings = located.collect();
-        let source = self.tree.source.name.clone();
-        self.parsed.files.push(FileFindings { source, path: path.to_owned(), findings, rendered });
+        self.parsed.files.extend(reading.findings.clone());
     }
 
-    fn document(&mut self, path: &str, document: &Document, file: &FileDocuments) {
+    fn document(&mut self, path: &str, document: &Read) {
         let place = self.place(path, document.line);
         match (&document.content, self.tree.source.role) {
-            (Content::Skipped(other), _) => {
-                let part = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
-                let kind = format!("{} {}", part(&other.api_version), part(&other.kind));
-                *self.parsed.skipped.entry(kind).or_default() += 1;
+            (ReadContent::Skipped(kind), _) => match self.parsed.skipped.get_mut(kind) {
+                Some(count) => *count += 1,
+                None => _ = self.parsed.skipped.insert(kind.clone(), 1),
+            },
+            (ReadContent::Experiment(experiment, written), Role::Experiments) => {
+                self.experiment(experiment, written, place);
             }
-            (Content::Experiment(experiment), Role::Experiments) => {
-                self.experiment(experiment, &document.raw, place);
-            }
-            (Content::Experiment(experiment), Role::Platform) => {
+            (ReadContent::Experiment(experiment, _), Role::Platform) => {
                 self.refuse(
                     place,
                     experiment.id.to_string(),
                     "experiments do not count in a platform source",
                 );
             }
-            (Content::Guardrail(guardrail), Role::Platform) => self.guardrail(guardrail, place),
-            (Content::Guardrail(guardrail), Role::Experiments) => {
+            (ReadContent::Guardrail(guardrail), Role::Platform) => self.guardrail(guardrail, place),
+            (ReadContent::Guardrail(guardrail), Role::Experiments) => {
                 self.refuse(place, guardrail.name.clone(), "guardrails count only in a platform source");
             }
-            (Content::Broken(broken), role) => {
-                let message = first_error(file, document.span);
+            (ReadContent::Broken(broken, message), role) => {
                 if may_restrict(broken, role) {
-                    self.doubt(path, &place, &message);
+                    self.doubt(path, &place, message);
                 }
-                self.parsed.broken.push(Broken { place, experiment: identity(broken), message });
+                let (experiment, message) = (identity(broken), message.clone());
+                self.parsed.broken.push(Broken { place, experiment, message });
             }
         }
     }
 
-    fn experiment(&mut self, experiment: &Experiment, raw: &serde_json::Value, place: Place) {
-        let source = SourceFacts {
-            name: self.tree.source.name.clone(),
-            revision: self.tree.source.revision.clone(),
-            author: None,
-            verified: false,
+    fn experiment(&mut self, experiment: &Arc<Experiment>, written: &Arc<Written>, place: Place) {
+        let declared = Declared {
+            experiment: Arc::clone(experiment),
+            written: Arc::clone(written),
+            place,
+            source: Arc::clone(&self.facts),
         };
-        let declared = Declared { experiment: Arc::new(experiment.clone()), raw: raw.clone(), place, source };
         self.candidates.entry(experiment.id.clone()).or_default().push(declared);
     }
 
-    fn guardrail(&mut self, guardrail: &Guardrail, place: Place) {
+    fn guardrail(&mut self, guardrail: &Arc<Guardrail>, place: Place) {
         let path = &guardrail.module;
         let module = match (self.tree.files.get(path), self.tree.refused.get(path)) {
-            (Some(bytes), _) => Ok(Module { digest: sha256(bytes), bytes: Arc::clone(bytes) }),
+            (Some(bytes), _) => Ok(self.cache.module(path, bytes)),
             (None, Some(error)) => Err(format!("{path}: {error}")),
             (None, None) => Err(format!("{path}: no such file in source {}", self.tree.source.name)),
         };
-        let binding = Binding::Bound { guardrail: Arc::new(guardrail.clone()), module };
+        let binding = Binding::Bound { guardrail: Arc::clone(guardrail), module };
         self.parsed.guardrails.push(BoundGuardrail { name: guardrail.name.clone(), place, binding });
     }
 
@@ -155,15 +151,6 @@ fn identity(broken: &BrokenContent) -> Option<ExperimentId> {
         | BrokenContent::NotYet { .. }
         | BrokenContent::Unrecognised { .. } => None,
     }
-}
-
-/// The first error in the document, or in the file where the document itself has none.
-fn first_error(file: &FileDocuments, span: Span) -> String {
-    let errors = || file.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
-    let inside =
-        errors().find(|error| error.span.is_some_and(|at| span.start <= at.start && at.end <= span.end));
-    let error = inside.or_else(|| errors().next());
-    error.map_or_else(|| "it cannot be read".to_owned(), |error| error.message.clone())
 }
 
 fn extension(path: &str) -> Option<&str> {

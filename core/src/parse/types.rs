@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use faultline_api::{Diagnostic, Experiment, ExperimentId, Guardrail, Place, Reason};
 use serde::Serialize;
 
-use crate::{review::SourceFacts, tree::Role};
+use crate::{digest::content, review::SourceFacts, tree::Role};
 
 /// Everything that the sources declare, and everything that is wrong with them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Parsed {
     /// Documents that are fine in themselves and have no effect here.
     pub refused: Vec<RefusedDocument>,
     /// Every file with findings.
-    pub files: Vec<FileFindings>,
+    pub files: Vec<Arc<FileFindings>>,
     /// Documents of other kinds, counted by `apiVersion kind`.
     pub skipped: BTreeMap<String, u32>,
 }
@@ -61,12 +61,31 @@ pub enum Freshness {
 pub struct Declared {
     /// With its effective values.
     pub experiment: Arc<Experiment>,
-    /// The document as it was written, as JSON.
-    pub raw: serde_json::Value,
+    /// As it stands in the file.
+    pub written: Arc<Written>,
     /// Where.
     pub place: Place,
     /// Of the source.
-    pub source: SourceFacts,
+    pub source: Arc<SourceFacts>,
+}
+
+/// A document as its author wrote it, and the digests by which verdicts on it are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// As JSON.
+    pub raw: serde_json::Value,
+    /// SHA-256 of that JSON.
+    pub raw_digest: [u8; 32],
+    /// SHA-256 of the experiment that it declares, with its effective values.
+    pub experiment_digest: [u8; 32],
+}
+
+impl Written {
+    /// `raw`, which declares `experiment`.
+    pub(super) fn new(experiment: &Experiment, raw: serde_json::Value) -> Self {
+        let (raw_digest, experiment_digest) = (content(&raw), content(experiment));
+        Self { raw, raw_digest, experiment_digest }
+    }
 }
 
 /// A guardrail with its module.

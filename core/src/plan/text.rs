@@ -9,7 +9,7 @@ use faultline_api::Reason;
 use super::{Plan, Report};
 use crate::{
     due::{Step, WhyNot},
-    parse::{FileFindings, Freshness, SourceState},
+    parse::{Freshness, SourceState},
     tree::Role,
 };
 
@@ -91,8 +91,8 @@ fn report(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         let kinds: Vec<String> = skipped.iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
         writeln!(f, "\nDocuments of other kinds, skipped: {}", kinds.join(", "))?;
     }
-    for FileFindings { rendered, .. } in files {
-        write!(f, "\n{rendered}")?;
+    for file in files {
+        write!(f, "\n{}", file.rendered)?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! One run, as far as its agents know it.
 
+use std::sync::Arc;
+
 use faultline_api::{GoDuration, Reason, RunState};
 use jiff::Timestamp;
 
@@ -21,7 +23,7 @@ const MOST_SLOTS: usize = 1 << 16;
 /// The run. What its agents were told is a limit that holds on: it may come from a guardrail.
 pub(super) fn recovered(declared: &Declared, seen: &Seen<'_>, defaults: &Defaults, now: Timestamp) -> Run {
     let started = seen.iter().filter_map(|(_, probe)| probe.attached_at).min().map(|at| at.min(now));
-    let mut run = Run::new((*declared.experiment).clone(), declared.place.clone(), started.unwrap_or(now));
+    let mut run = Run::new(Arc::clone(&declared.experiment), declared.place.clone(), started.unwrap_or(now));
     run.started = started;
     run.tightened.times = seen.iter().filter_map(|(_, probe)| probe.times).min();
     let ends = seen.iter().filter_map(|(_, probe)| probe.ends).min();

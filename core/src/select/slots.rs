@@ -69,11 +69,15 @@ fn release(run: &mut Run, pool: &Pool<'_>, anew: bool) {
 
 /// Gives free slots, lowest first, to the pods that the hash prefers.
 fn assign(key: &RunKey, run: &mut Run, pool: &Pool<'_>) {
+    let usable = run.usable_slots();
+    if run.slots.iter().take(usable).all(|slot| slot.pod.is_some()) {
+        return;
+    }
     let taken: BTreeSet<&str> = run.slots.iter().filter_map(|slot| slot.pod.as_deref()).collect();
     let mut free: Vec<&str> = pool.eligible.keys().copied().filter(|uid| !taken.contains(uid)).collect();
-    free.sort_by_cached_key(|uid| (rank(key, uid), *uid));
+    let key = key.to_string();
+    free.sort_by_cached_key(|uid| (rank(&key, uid), *uid));
     let allowed = replacements_allowed(run);
-    let usable = run.usable_slots();
     for slot in run.slots.iter_mut().take(usable).filter(|slot| slot.pod.is_none()) {
         if slot.vacated && run.replacements >= allowed {
             continue;
@@ -87,8 +91,8 @@ fn assign(key: &RunKey, run: &mut Run, pool: &Pool<'_>) {
 
 /// Rendezvous hashing: each pod's rank depends on nothing but itself and the run, so pods that come and go
 /// change no other pod's.
-fn rank(key: &RunKey, uid: &str) -> u64 {
-    hash64(&[b"slot", key.to_string().as_bytes(), uid.as_bytes()])
+fn rank(key: &str, uid: &str) -> u64 {
+    hash64(&[b"slot", key.as_bytes(), uid.as_bytes()])
 }
 
 /// How many targets may be replaced over the whole run.

@@ -3,13 +3,13 @@
 use faultline_api::{GoDuration, Percent, Tightening};
 
 use crate::review::{
-    Description, Evaluation, Evaluator, Finding, Moment, Response, Review, TightenFinding, Undecided,
+    Description, Evaluation, Evaluator, Finding, Inputs, Moment, Response, Review, TightenFinding, Undecided,
 };
 
 /// Runs scripts: `allow`, `deny`, `trap`, `times N`, `probability N`, `duration N` (seconds), `targets N`,
-/// `drop UID` and `fleet N`, which denies whatever would make more than N pods active at once. With `late `
-/// before it, a script is asked about targets and not about documents; `fleet` always is. It knows no fuel
-/// and no limits: those are the host's.
+/// `drop UID`, `echo operation`, `echo raw` and `echo revision`, which warn of what they read, and `fleet N`, which
+/// denies whatever would make more than N pods active at once. With `late ` before it, a script is asked about
+/// targets and not about documents; `fleet` always is. It knows no fuel and no limits: those are the host's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scripted;
 
@@ -18,7 +18,8 @@ impl Evaluator for Scripted {
         let text = script(module)?;
         let late = text.starts_with("late ") || text.starts_with("fleet ");
         let moments = vec![if late { Moment::Admit } else { Moment::Judge }];
-        Ok(Description { name: text.to_owned(), version: "1".to_owned(), rules: Vec::new(), moments })
+        let inputs = Inputs { raw: text.ends_with("echo raw"), source: text.ends_with("echo revision") };
+        Ok(Description { name: text.to_owned(), version: "1".to_owned(), rules: Vec::new(), moments, inputs })
     }
 
     fn evaluate(&self, module: &[u8], _settings: &serde_json::Value, review: &Review) -> Evaluation {
@@ -40,6 +41,7 @@ fn answer(text: &str, review: &Review) -> Result<Response, Undecided> {
         "fleet" => {
             Ok(if pods(review) > number { denial("too many pods at once") } else { Response::default() })
         }
+        "echo" => Ok(echo(argument, review)),
         "trap" => Err(Undecided::Trapped("unreachable".to_owned())),
         _ => limit(word, argument, number).map(tightening),
     }
@@ -66,6 +68,15 @@ fn pods(review: &Review) -> u64 {
 
 fn denial(message: &str) -> Response {
     Response { denials: vec![finding(message)], ..Response::default() }
+}
+
+fn echo(what: &str, review: &Review) -> Response {
+    let read = match what {
+        "operation" => format!("{:?}", review.operation),
+        "raw" => review.raw.to_string(),
+        _ => review.source.revision.clone(),
+    };
+    Response { warnings: vec![finding(&read)], ..Response::default() }
 }
 
 fn tightening(limit: Tightening) -> Response {

@@ -79,6 +79,9 @@ pub fn changes() -> impl Strategy<Value = Vec<Change>> {
         "targets 1",
         "late duration 60",
         "fleet 2",
+        "echo operation",
+        "echo raw",
+        "echo revision",
     ];
     vec(
         prop_oneof![

@@ -6,10 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Agents, Scripted, documents::source, inventories::node};
 use crate::{
-    Defaults, admit, commit, desired_set, due,
+    Cache, Defaults, admit, commit, desired_set, due,
     inventory::{Inventory, Pod},
     judge,
-    judge::VerdictCache,
     ledger::{Ledger, Run},
     observe, parse, plan,
     plan::Plan,
@@ -45,7 +44,8 @@ pub struct World {
     pub defaults: Defaults,
     /// The instant.
     pub now: Timestamp,
-    cache: VerdictCache,
+    /// What the last pass left for the next.
+    pub cache: Cache,
 }
 
 impl World {
@@ -68,7 +68,7 @@ impl World {
             agents: Agents::on(&nodes),
             defaults: Defaults::default(),
             now: at(0),
-            cache: VerdictCache::default(),
+            cache: Cache::default(),
         }
     }
 
@@ -113,19 +113,19 @@ impl World {
         platform.into_iter().chain([experiments]).collect()
     }
 
-    /// The plan, and the ledger that it was made from. Changes nothing.
+    /// The plan, and the ledger that it was made from, as made with nothing in the cache. Changes nothing.
     #[must_use]
     pub fn plan(&self) -> (Plan, Ledger) {
-        self.plan_with(&mut VerdictCache::default())
+        self.plan_with(&mut Cache::default())
     }
 
-    fn plan_with(&self, cache: &mut VerdictCache) -> (Plan, Ledger) {
+    fn plan_with(&self, cache: &mut Cache) -> (Plan, Ledger) {
         let Self { defaults, now, .. } = self;
         let fetched = self.fetch();
-        let parsed = parse(&fetched, &self.ledger);
+        let parsed = parse(&fetched, &self.ledger, &mut cache.files);
         let ledger = rebuild(&self.ledger, &parsed, &self.agents.reports(), defaults, *now);
-        let parsed = if ledger == self.ledger { parsed } else { parse(&fetched, &ledger) };
-        let judged = judge(&parsed, &ledger, defaults, &Scripted, cache);
+        let parsed = if ledger == self.ledger { parsed } else { parse(&fetched, &ledger, &mut cache.files) };
+        let judged = judge(&parsed, &ledger, defaults, &Scripted, &mut cache.verdicts);
         let due = due(&judged, &ledger, defaults, *now);
         let selected = select(due, self.inventory.as_ref(), defaults);
         let admitted = admit(selected, &Scripted, defaults, *now);

@@ -93,6 +93,20 @@ proptest! {
     }
 
     #[test]
+    fn what_is_remembered_changes_no_plan_and_is_bounded_by_the_trees(steps in changes()) {
+        let mut world = World::with(pods(3));
+        for (number, step) in steps.iter().enumerate() {
+            apply(&mut world, step, number);
+            let cold = world.plan().0.to_json();
+            prop_assert_eq!(cold, world.pass().to_json());
+            let guardrails = world.platform.as_ref().map_or(0, |files| files.len() / 2);
+            let (files, experiments) = (world.files.len() + 2 * guardrails, world.files.len());
+            prop_assert!(world.cache.files.len() <= files);
+            prop_assert!(world.cache.verdicts.len() <= guardrails * experiments);
+        }
+    }
+
+    #[test]
     fn new_pods_never_move_a_live_target(
         wanted in vec(documents(), 1..6), before in 0..6_usize, more in 1..6_u8,
     ) {

@@ -4,9 +4,7 @@ use std::{env, fs, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use faultline_api::Reason;
-use faultline_core::{
-    due::Step, judge::VerdictCache, ledger::Ledger, parse::Freshness, plan::Plan, review::Evaluator,
-};
+use faultline_core::{Cache, due::Step, ledger::Ledger, parse::Freshness, plan::Plan, review::Evaluator};
 use faultline_policies::{Host, HostConfig};
 use jiff::Timestamp;
 
@@ -81,7 +79,7 @@ impl PlanCommand {
             sources: sources.directories()?,
             inventory: Observer::new(inventory.map(Provider::File)),
             evaluator,
-            verdicts: VerdictCache::default(),
+            cache: Cache::default(),
             defaults: defaults.defaults(),
             converge: Box::new(DryRun::from(ledger)),
         };

@@ -66,7 +66,7 @@ impl Rehearsal {
             sources: vec![source("platform", Role::Platform), source("experiments", Role::Experiments)],
             inventory: Observer::new(Some(Provider::File(root.path().join("inventory.yaml")))),
             evaluator: shared_host(),
-            verdicts: VerdictCache::default(),
+            cache: Cache::default(),
             defaults: faultline_core::Defaults::default(),
             converge: Box::new(Execution::new(store, Arc::clone(&fleet))),
         };
