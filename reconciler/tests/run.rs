@@ -217,6 +217,8 @@ async fn what_happens_is_in_the_metrics_and_in_the_health() {
     let to = ConnectTo::new(stage.agents(), None).unwrap();
     assert!(connect(&to, stranger, 1).await.is_err());
     for sample in [
+        // Nothing is said of what is accepted, so this is the text format 0.0.4.
+        "# TYPE faultline_injections_total counter",
         "faultline_injections_total{experiment=\"chaos/web\",node=\"n1\"} 7",
         "faultline_runs{state=\"Running\"} 1",
         "faultline_runs{state=\"Held\"} 0",

@@ -80,6 +80,11 @@ impl Guest {
         self.sh(&format!("mv /stage/aside /stage/experiments/{name}"));
     }
 
+    /// Removes a committed file.
+    pub(crate) fn remove(&self, name: &str) {
+        self.sh(&format!("rm /stage/experiments/{name}"));
+    }
+
     pub(crate) fn reconciler(&self) -> Process {
         let metrics = format!("0.0.0.0:{RECONCILER}");
         self.start(
@@ -105,7 +110,10 @@ impl Guest {
     /// The sample program in a pod's cgroup, fifty times a second.
     pub(crate) fn victim(&self, pod: &str) -> Process {
         let (cgroup, at) = (format!("/sys/fs/cgroup/pods/{pod}"), format!("/stage/mnt-{pod}"));
-        let arguments = ["--cgroup", &cgroup, "--at", &at, "--tally", &tally_of(pod)];
+        let tally = tally_of(pod);
+        // It appends to this, and may be asked for before it has begun.
+        self.sh(&format!("touch {tally}"));
+        let arguments = ["--cgroup", &cgroup, "--at", &at, "--tally", &tally];
         self.start(pod, "victim --every-ms 20 --quiet", &arguments)
     }
 

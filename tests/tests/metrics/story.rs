@@ -20,11 +20,15 @@ use crate::{
     skip,
 };
 
-/// The example's experiment, as the reconciler labels it and as the agent does.
-const BY_RECONCILER: &str =
-    "faultline_injections_total{namespace=\"chaos-testing\",experiment=\"mount-enomem\"}";
+/// The example's experiment, as the reconciler counts it and as the agent does.
+const BY_RECONCILER: &str = "faultline_injections_total{experiment=\"chaos-testing/mount-enomem\"}";
 const BY_AGENT: &str = "faultline_agent_injections_total{experiment=\"chaos-testing/mount-enomem\"}";
-const EXPIRIES: &str = "faultline_agent_lease_expiries_total";
+const EXPIRIES: &str = "faultline_agent_lease_expiries_total{node=\"lab\"}";
+
+/// What the first panel says of an experiment in a container, by its numbers.
+const NOT_ATTACHED: f64 = 0.0;
+const ARMED: f64 = 1.0;
+const INJECTING: f64 = 3.0;
 
 /// A guest and the Prometheus that scrapes it.
 struct Watched {
@@ -49,11 +53,29 @@ impl Watched {
     /// Waits until an expression's samples add up to this.
     #[track_caller]
     fn wait_for_sum(&self, expression: &str, sum: f64) {
-        self.wait(&format!("{expression} is {sum}"), || self.server.sum(expression).unwrap() == sum);
+        let mut seen = f64::NAN;
+        let came = eventually(|| {
+            seen = self.server.sum(expression).unwrap();
+            seen == sum
+        });
+        assert!(came, "{expression} is {seen} and not {sum}\n{}", self.guest.logs());
     }
 
     fn failures(&self, pod: &str) -> usize {
         tally::count(&self.guest.attempts(pod), ENOMEM)
+    }
+
+    /// Waits until the first panel has these states: one for each experiment in each container.
+    #[track_caller]
+    fn wait_for_states(&self, states: &[(&str, f64)]) {
+        let expression = dashboard::questions().swap_remove(0).expression;
+        let seen = || {
+            let samples = self.server.query(&expression).unwrap();
+            samples.iter().map(|(labels, state)| (labels["pod"].clone(), *state)).collect::<Vec<_>>()
+        };
+        self.wait(&format!("the first panel says {states:?}"), || {
+            seen().iter().map(|(pod, state)| (pod.as_str().unwrap(), *state)).eq(states.iter().copied())
+        });
     }
 
     /// Every expression of the dashboard is understood and has data, and so has every variable.
@@ -86,9 +108,10 @@ impl Watched {
     }
 
     fn the_neighbour_has_none(&self) {
+        self.wait("the neighbour mounts", || self.guest.attempts("neighbour").len() > 100);
         let attempts = self.guest.attempts("neighbour");
         let failures = attempts.iter().filter(|attempt| attempt.errno != 0).count();
-        assert!(attempts.len() > 100 && failures == 0, "{} attempts, {failures} failures", attempts.len());
+        assert_eq!(failures, 0, "of {} attempts", attempts.len());
         let series = "faultline_agent_injections_total{pod=\"neighbour\"}";
         assert_eq!(self.server.query(series).unwrap(), [], "{series}");
         let hit = format!(
@@ -115,24 +138,30 @@ fn prometheus_both_pages_and_the_victims_agree_and_every_panel_has_data() {
     guest.inventory(&["target", "neighbour"]);
     let reconciler = guest.reconciler();
     let _agent = guest.agent();
-    let (target, _neighbour) = (guest.victim("target"), guest.victim("neighbour"));
     watched.wait("Prometheus answers", || server.query("up").is_ok());
     watched.wait_for_sum("sum by (job) (up) == 1", 2.0);
     guest.stranger();
 
     let file = artifacts::workspace().join("examples/experiments/mount-enomem.yaml");
     guest.commit("mount-enomem.yaml", &fs::read_to_string(file).unwrap());
+    watched.wait_for_states(&[("target", ARMED)]);
+    let (target, _neighbour) = (guest.victim("target"), guest.victim("neighbour"));
     watched.wait("the target's mounts fail", || watched.failures("target") >= 50);
+    watched.wait_for_states(&[("target", INJECTING)]);
     watched.the_dashboard_has_data();
     watched.wait_for_sum("faultline_verdicts{guardrail=\"cap-limits\",verdict=\"mutate\"}", 1.0);
     watched.wait_for_sum("faultline_runs{state=\"Running\"}", 1.0);
     for address in [guest.reconciler_metrics(), guest.agent_metrics()] {
         check_metrics(programs, &http::get(address, "/metrics").unwrap()).unwrap();
     }
+    for counter in ["faultline_injections", "faultline_agent_injections"] {
+        assert!(server.knows(counter).unwrap(), "{counter} came in OpenMetrics, which Prometheus asked for");
+    }
 
     guest.kill(&target);
     let tally = watched.every_count_is_the_tally();
     watched.the_neighbour_has_none();
+    watched.wait_for_states(&[("target", ARMED)]);
 
     let expired = server.sum(EXPIRIES).unwrap();
     guest.kill(&reconciler);
@@ -140,6 +169,11 @@ fn prometheus_both_pages_and_the_victims_agree_and_every_panel_has_data() {
     watched.wait("the lease expires", || server.sum(EXPIRIES).unwrap() > expired);
     let expiries = server.sum(EXPIRIES).unwrap() - expired;
     watched.wait_for_sum(BY_AGENT, tally);
+    watched.wait_for_states(&[("target", NOT_ATTACHED)]);
+
+    guest.remove("mount-enomem.yaml");
+    let _reconciler = guest.reconciler();
+    watched.wait_for_states(&[]);
     println!(
         "figure: {tally} injections in the victim's tally, on both pages and in Prometheus; {expiries} lease expired"
     );
