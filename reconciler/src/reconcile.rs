@@ -57,7 +57,7 @@ pub struct Inputs {
     /// The ledger.
     pub ledger: Ledger,
     /// The inventory with what agents said of their kernels; `None`: a plan without one.
-    pub inventory: Option<Inventory>,
+    pub inventory: Option<Arc<Inventory>>,
 }
 
 /// Why a pass did not go through, by what is to be done next.
@@ -94,7 +94,7 @@ pub fn reconcile(deps: &mut Deps) -> Result<Pass, ReconcileError> {
     let judged = judge(&parsed, &ledger, defaults, &**evaluator, &mut cache.verdicts); //          judge     (pure)
     let due = due(&judged, &ledger, defaults, now); //                                             due       (pure)
     let inventory = inventory.observe(now, &reports)?; //                                          inventory (io)
-    let selected = select(due, inventory.as_ref(), defaults); //                                   select    (pure)
+    let selected = select(due, inventory.as_deref(), defaults); //                                 select    (pure)
     let admitted = admit(selected, &**evaluator, defaults, now); //                                admit     (pure)
     let plan = plan(admitted, &ledger, defaults, now); //                                          plan      (pure)
     let committed = converge.converge(&ledger, &plan)?; //                                         converge  (io)

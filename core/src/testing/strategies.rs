@@ -52,6 +52,8 @@ pub enum Change {
     Delete(u8),
     /// The file of an experiment is broken.
     Break(u8),
+    /// The file of an experiment spells out what holds anyway.
+    SpellOut(u8),
     /// A pod appears on a node.
     AddPod(u8),
     /// One of the pods goes away.
@@ -88,6 +90,7 @@ pub fn changes() -> impl Strategy<Value = Vec<Change>> {
             4 => documents().prop_map(Change::Write),
             2 => (0..6_u8).prop_map(Change::Delete),
             1 => (0..6_u8).prop_map(Change::Break),
+            1 => (0..6_u8).prop_map(Change::SpellOut),
             4 => (0..3_u8).prop_map(Change::AddPod),
             3 => any::<prop::sample::Index>().prop_map(Change::RemovePod),
             2 => (0..3_u8).prop_map(Change::Toggle),

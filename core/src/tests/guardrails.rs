@@ -116,6 +116,18 @@ fn a_budget_over_the_fleet_never_evicts_a_runner_for_a_newcomer() {
 }
 
 #[test]
+fn a_run_that_no_guardrail_is_asked_about_counts_for_those_that_follow() {
+    let mut world = World::with(pods(4));
+    world.guard("fleet", "match: { failtypes: [0] }", "fleet 2").guard("other", "", "late times 9");
+    for (name, failtype) in [("a", 0), ("b", 2), ("c", 0), ("d", 2)] {
+        world.write(&format!("{name}.yaml"), Document { failtype, ..Document::named(name) }.yaml());
+    }
+    world.settle();
+    let hit: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| world.hit(name).len()).collect();
+    assert_eq!(hit, [1, 1, 0, 1]);
+}
+
+#[test]
 fn limits_on_targets_and_dropped_pods_apply_to_newcomers_and_runners() {
     let mut fresh = world(&Document::named("x").mode("all", None));
     fresh.guard("g", "", "late targets 2").settle();

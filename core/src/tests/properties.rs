@@ -23,6 +23,12 @@ fn apply(world: &mut World, change: &Change, step: usize) {
                 *text = text.replace("mode:", "mood:");
             }
         }
+        Change::SpellOut(number) => {
+            let text = world.files.get_mut(&file(&format!("e{number}")));
+            if let Some(text) = text.filter(|text| !text.contains("probability:")) {
+                *text = text.replace("failKernRequest:\n", "failKernRequest:\n    probability: 100\n");
+            }
+        }
         Change::AddPod(node) => world.pods().push(pod("app", &format!("new{step}"), &format!("n{node}"))),
         Change::RemovePod(index) => {
             let pods = world.pods();
@@ -95,6 +101,7 @@ proptest! {
     #[test]
     fn what_is_remembered_changes_no_plan_and_is_bounded_by_the_trees(steps in changes()) {
         let mut world = World::with(pods(3));
+        world.guard("raw", "", "echo raw").guard("operation", "", "echo operation");
         for (number, step) in steps.iter().enumerate() {
             apply(&mut world, step, number);
             let cold = world.plan().0.to_json();

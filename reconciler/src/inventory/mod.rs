@@ -3,7 +3,7 @@
 mod cgroups;
 mod file;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use faultline_core::{inventory::Inventory, report::NodeReport};
 use jiff::Timestamp;
@@ -88,14 +88,15 @@ fn merge_reports<'a>(inventory: &mut Inventory, reports: impl IntoIterator<Item 
 #[derive(Clone, Debug, Default)]
 pub struct Observer {
     provider: Option<Provider>,
-    last: Option<Inventory>,
+    last: Option<Arc<Inventory>>,
+    file: file::Known,
 }
 
 impl Observer {
     /// Observes through `provider`; `None`: there is no inventory, and plans are made without one.
     #[must_use]
-    pub const fn new(provider: Option<Provider>) -> Self {
-        Self { provider, last: None }
+    pub fn new(provider: Option<Provider>) -> Self {
+        Self { provider, ..Self::default() }
     }
 
     /// What is there at `now`, with the kernels as the agents report them. Where it cannot be observed, what was
@@ -107,16 +108,20 @@ impl Observer {
         &mut self,
         now: Timestamp,
         reports: &[NodeReport],
-    ) -> Result<Option<Inventory>, InventoryError> {
-        let Some(provider) = &self.provider else { return Ok(None) };
-        match (provider.observe(now), &self.last) {
+    ) -> Result<Option<Arc<Inventory>>, InventoryError> {
+        let observed = match &self.provider {
+            None => return Ok(None),
+            Some(Provider::File(path)) => self.file.read(path),
+            Some(provider) => provider.observe(now).map(Arc::new),
+        };
+        match (observed, &self.last) {
             (Ok(inventory), _) => self.last = Some(inventory),
             (Err(error), Some(_)) => tracing::warn!(%error, "going on with the inventory observed last"),
             (Err(error), None) => return Err(error),
         }
         let mut inventory = self.last.clone();
-        if let Some(inventory) = &mut inventory {
-            merge_reports(inventory, reports);
+        if let Some(inventory) = inventory.as_mut().filter(|_| !reports.is_empty()) {
+            merge_reports(Arc::make_mut(inventory), reports);
         }
         Ok(inventory)
     }
