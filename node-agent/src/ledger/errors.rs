@@ -8,7 +8,11 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum LedgerError {
     /// Another agent has it.
-    #[error("the ledger {} is in use by another process: one agent at a time may use a state directory", .0.display())]
+    #[error(
+        "the ledger {path} is in use by another process, and one agent at a time may use a state directory: stop the \
+         other one (`fuser -v {path}` names it), or give this one another with --state-dir",
+        path = .0.display()
+    )]
     InUse(PathBuf),
     /// What is in the file is not what was written.
     #[error(

@@ -5,6 +5,7 @@
 
 mod durable;
 mod errors;
+mod takeover;
 mod tally;
 
 use std::{collections::BTreeMap, fmt};
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 pub use durable::DurableLedger;
 pub use errors::LedgerError;
+pub use takeover::take_over;
 pub use tally::Tally;
 
 use crate::kernel::{BudgetKey, ProbeId};
@@ -220,13 +222,15 @@ pub trait LedgerStore: Send {
     fn store(&mut self, ledger: &Ledger) -> Result<(), LedgerError>;
 }
 
-/// A ledger that ends with the process, for tests.
+/// A ledger that ends with the process.
+#[cfg(test)]
 #[derive(Clone, Debug, Default)]
-pub struct VolatileLedger {
+pub(crate) struct VolatileLedger {
     /// What was last kept.
-    pub kept: Ledger,
+    pub(crate) kept: Ledger,
 }
 
+#[cfg(test)]
 impl LedgerStore for VolatileLedger {
     fn store(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
         self.kept = ledger.clone();

@@ -70,7 +70,12 @@ pub enum AgentError {
 /// # Errors
 /// It cannot start, or cannot go on. Whatever was attached is detached.
 pub async fn run(config: AgentConfig, stop: impl Future<Output = ()> + Send) -> Result<(), AgentError> {
-    let parts = Parts::of_this_machine(&config)?;
+    let mut stop = std::pin::pin!(stop);
+    let parts = tokio::select! {
+        biased;
+        () = &mut stop => return Ok(()),
+        parts = Parts::of_this_machine(&config) => parts?,
+    };
     run_with(config, parts, stop).await
 }
 

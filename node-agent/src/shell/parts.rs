@@ -1,6 +1,6 @@
 //! What is the machine's and not the agent's.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::AgentError;
 use crate::{
@@ -10,8 +10,12 @@ use crate::{
     config::AgentConfig,
     inert::InertKernel,
     kernel::{Engine, EngineConfig, Kernel, preflight},
-    ledger::{DurableLedger, Ledger, LedgerStore},
+    ledger::{Ledger, LedgerStore, take_over},
 };
+
+/// How long an earlier agent may take to be gone: each function that it was attached to is a moment's work for the
+/// kernel.
+const TAKEOVER: Duration = Duration::from_secs(10);
 
 /// What an agent works with: everything that is the machine's and not the agent's.
 pub struct Parts {
@@ -31,13 +35,14 @@ pub struct Parts {
 
 impl Parts {
     /// This machine's. Where the engine does not open, a kernel that says why: the node is reported as it is.
+    /// Where an earlier agent is not gone yet, its end is waited for, for 10 s.
     ///
     /// # Errors
     /// Something that every agent needs is not there.
-    pub fn of_this_machine(config: &AgentConfig) -> Result<Self, AgentError> {
+    pub async fn of_this_machine(config: &AgentConfig) -> Result<Self, AgentError> {
         let (root, own) = find_root(config.cgroup_root.as_deref())?;
         let cgroups = Cgroups::open(&root, own).map_err(AgentError::Cgroups)?;
-        let (store, ledger) = DurableLedger::open(&config.state_dir)?;
+        let (store, ledger) = take_over(&config.state_dir, TAKEOVER).await?;
         let boot_id =
             std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(AgentError::BootId)?;
         Ok(Self {
