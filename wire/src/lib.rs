@@ -16,6 +16,8 @@ mod io;
 pub mod limits;
 pub mod message;
 pub mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tls;
 
 pub use address::Address;

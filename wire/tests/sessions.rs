@@ -6,7 +6,7 @@ mod common;
 
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
-use common::{Certificates, Recorder, Running, desired, hello};
+use common::{Certificates, hello, start};
 use faultline_core::{ledger::Generation, report::ProbeState};
 use faultline_wire::{
     Address, AgentMessage, ReconcilerMessage, Version, WireError,
@@ -14,17 +14,18 @@ use faultline_wire::{
     message::{Ack, Hello, ProbeAck, Renew, RenewAck},
     pb,
     server::{Listen, ListenError, Peer, RefusalReason, Server},
+    testing::{Reconciler, desired, probe},
 };
 
 /// Says hello and sees one exchange through.
-async fn one_exchange(running: &mut Running, to: &ConnectTo) {
+async fn one_exchange(running: &mut Reconciler, to: &ConnectTo) {
     let mut session = connect(to, hello("node-a"), 100).await.unwrap();
     assert_eq!(session.welcome.version, Version::OURS);
     assert_eq!(session.welcome.lease_ttl, common::LEASE_TTL);
     let mut held = running.session().await;
     assert_eq!(held.hello, hello("node-a"));
 
-    let desired = desired(Generation { epoch: 1, counter: 7 });
+    let desired = desired(7, &[probe("mount", "pod")]);
     held.send(ReconcilerMessage::Desired(desired.clone())).await.unwrap();
     assert_eq!(session.receive().await.unwrap(), (Received::Desired(desired), 100));
 
@@ -54,7 +55,7 @@ async fn a_session_over_a_unix_socket_that_only_its_owner_can_open() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agents.sock");
     let address = Address::Unix(path.clone());
-    let mut running = Running::start(Listen { address: address.clone(), tls: None }).await;
+    let mut running = start(Listen { address: address.clone(), tls: None }).await;
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     one_exchange(&mut running, &ConnectTo::new(address, None).unwrap()).await;
     assert_eq!(running.stop().await, []);
@@ -69,7 +70,7 @@ async fn a_process_of_another_user_is_refused_and_counted() {
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agents.sock");
-    let running = Running::start(Listen { address: Address::Unix(path.clone()), tls: None }).await;
+    let running = start(Listen { address: Address::Unix(path.clone()), tls: None }).await;
     // The socket's mode alone would keep it out; here it is let through to be looked at.
     for (path, mode) in [(dir.path(), 0o755), (path.as_path(), 0o666)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -86,7 +87,7 @@ async fn a_process_of_another_user_is_refused_and_counted() {
 
 #[tokio::test]
 async fn a_session_over_loopback() {
-    let mut running = Running::start(common::plain()).await;
+    let mut running = start(common::plain()).await;
     let to = ConnectTo::new(running.address.clone(), None).unwrap();
     one_exchange(&mut running, &to).await;
     assert_eq!(running.stop().await, []);
@@ -95,7 +96,7 @@ async fn a_session_over_loopback() {
 #[tokio::test]
 async fn a_session_over_mutual_tls_whose_certificate_names_the_node() {
     let certificates = Certificates::new(&["node-a"]);
-    let mut running = Running::start(certificates.listen()).await;
+    let mut running = start(certificates.listen()).await;
     let to = ConnectTo::new(running.address.clone(), Some(certificates.of("node-a"))).unwrap();
     one_exchange(&mut running, &to).await;
     assert_eq!(running.stop().await, []);
@@ -104,7 +105,7 @@ async fn a_session_over_mutual_tls_whose_certificate_names_the_node() {
 #[tokio::test]
 async fn another_nodes_certificate_is_refused_and_counted() {
     let certificates = Certificates::new(&["node-a", "node-b"]);
-    let running = Running::start(certificates.listen()).await;
+    let running = start(certificates.listen()).await;
     let to = ConnectTo::new(running.address.clone(), Some(certificates.of("node-b"))).unwrap();
     let error = connect(&to, hello("node-a"), 0).await.unwrap_err();
     assert!(matches!(&error, ConnectError::Refused(why) if why.contains("node-a")), "{error}");
@@ -114,7 +115,7 @@ async fn another_nodes_certificate_is_refused_and_counted() {
 #[tokio::test]
 async fn a_certificate_of_another_authority_is_refused_by_both_sides_and_counted() {
     let (ours, theirs) = (Certificates::new(&["node-a"]), Certificates::new(&["node-a"]));
-    let running = Running::start(ours.listen()).await;
+    let running = start(ours.listen()).await;
     // The agent trusts the reconciler and shows a certificate that the reconciler does not know.
     let mut files = theirs.of("node-a");
     files.ca = ours.of("node-a").ca;
@@ -133,7 +134,7 @@ async fn a_certificate_of_another_authority_is_refused_by_both_sides_and_counted
 async fn an_expired_certificate_is_refused_and_counted() {
     let certificates = Certificates::new(&["node-a"]);
     certificates.issue_expired("node-late");
-    let running = Running::start(certificates.listen()).await;
+    let running = start(certificates.listen()).await;
     let to = ConnectTo::new(running.address.clone(), Some(certificates.of("node-late"))).unwrap();
     connect(&to, hello("node-late"), 0).await.unwrap_err();
     running.refusals_reach(1).await;
@@ -143,7 +144,7 @@ async fn an_expired_certificate_is_refused_and_counted() {
 #[tokio::test]
 async fn a_servers_certificate_does_not_make_an_agent() {
     let certificates = Certificates::new(&["node-a"]);
-    let running = Running::start(certificates.listen()).await;
+    let running = start(certificates.listen()).await;
     let to = ConnectTo::new(running.address.clone(), Some(certificates.of("reconciler"))).unwrap();
     connect(&to, hello("localhost"), 0).await.unwrap_err();
     running.refusals_reach(1).await;
@@ -153,7 +154,7 @@ async fn a_servers_certificate_does_not_make_an_agent() {
 #[tokio::test]
 async fn plain_text_to_a_tls_listener_is_refused_and_counted() {
     let certificates = Certificates::new(&["node-a"]);
-    let running = Running::start(certificates.listen()).await;
+    let running = start(certificates.listen()).await;
     let Address::MutualTls { host, port } = running.address.clone() else { panic!("not TLS") };
     let to = ConnectTo::new(Address::Plain { host, port }, None).unwrap();
     connect(&to, hello("node-a"), 0).await.unwrap_err();
@@ -164,7 +165,7 @@ async fn plain_text_to_a_tls_listener_is_refused_and_counted() {
 #[tokio::test]
 async fn no_certificate_is_refused_and_counted() {
     let certificates = Certificates::new(&["node-a"]);
-    let running = Running::start(certificates.listen()).await;
+    let running = start(certificates.listen()).await;
     common::handshake_without_certificate(&running.address, &certificates).await;
     running.refusals_reach(1).await;
     assert_eq!(running.stop().await, [RefusalReason::NoCertificate]);
@@ -172,7 +173,7 @@ async fn no_certificate_is_refused_and_counted() {
 
 #[tokio::test]
 async fn another_major_is_refused_with_both_versions_named_and_a_newer_minor_is_not() {
-    let mut running = Running::start(common::plain()).await;
+    let mut running = start(common::plain()).await;
     let to = ConnectTo::new(running.address.clone(), None).unwrap();
     let speaking = |major, minor| Hello { version: Version { major, minor }, ..hello("node-a") };
     let error = connect(&to, speaking(2, 3), 0).await.unwrap_err().to_string();
@@ -184,7 +185,7 @@ async fn another_major_is_refused_with_both_versions_named_and_a_newer_minor_is_
 
 #[tokio::test]
 async fn kinds_of_message_that_a_newer_minor_adds_are_skipped() {
-    let mut running = Running::start(common::plain()).await;
+    let mut running = start(common::plain()).await;
     let unknown = pb::AgentMessage { boot_ns: Some(9), body: None };
     let ack = AgentMessage::RenewAck(RenewAck { generation: Generation::default(), seq: 5 });
     let known = pb::AgentMessage { boot_ns: Some(10), body: Some((&ack).into()) };
@@ -197,7 +198,7 @@ async fn kinds_of_message_that_a_newer_minor_adds_are_skipped() {
 
 #[tokio::test]
 async fn a_message_that_cannot_be_read_closes_the_session_and_is_counted() {
-    let mut running = Running::start(common::plain()).await;
+    let mut running = start(common::plain()).await;
     let empty = pb::Ack { generation: None, probes: vec![] };
     let broken = pb::AgentMessage { boot_ns: Some(9), body: Some(pb::agent_message::Body::Ack(empty)) };
     let _stream = common::raw(&running.address, Version::OURS, vec![broken]).await;
@@ -208,7 +209,7 @@ async fn a_message_that_cannot_be_read_closes_the_session_and_is_counted() {
 
 #[tokio::test]
 async fn a_hello_without_a_report_is_refused_and_counted() {
-    let running = Running::start(common::plain()).await;
+    let running = start(common::plain()).await;
     let bare = pb::Hello { version: Some(Version::OURS.into()), report: None };
     let status = common::raw_hello(&running.address, bare).await.unwrap_err();
     assert!(status.message().contains("hello.report is missing"), "{status}");
@@ -217,11 +218,11 @@ async fn a_hello_without_a_report_is_refused_and_counted() {
 
 #[tokio::test]
 async fn a_desired_set_that_cannot_be_read_reaches_the_agent_with_its_generation() {
-    let mut running = Running::start(common::plain()).await;
+    let mut running = start(common::plain()).await;
     let to = ConnectTo::new(running.address.clone(), None).unwrap();
     let mut session = connect(&to, hello("node-a"), 0).await.unwrap();
-    let generation = Generation { epoch: 2, counter: 2 };
-    let mut broken = desired(generation);
+    let mut broken = desired(2, &[]);
+    let generation = broken.set.generation;
     broken.content = "not a digest".into();
     running.session().await.send(ReconcilerMessage::Desired(broken)).await.unwrap();
     let (Received::Malformed(malformed), _) = session.receive().await.unwrap() else {
@@ -238,16 +239,16 @@ async fn a_stopping_server_ends_sessions_and_a_new_one_takes_over_the_socket() {
     let address = Address::Unix(dir.path().join("agents.sock"));
     let listen = Listen { address: address.clone(), tls: None };
     let to = ConnectTo::new(address, None).unwrap();
-    let mut running = Running::start(listen.clone()).await;
+    let mut running = start(listen.clone()).await;
     let mut session = connect(&to, hello("node-a"), 0).await.unwrap();
-    let held = running.session().await;
+    let mut held = running.session().await;
     assert!(matches!(Server::bind(listen.clone()).await, Err(ListenError::InUse(_))));
-    let holding = tokio::spawn(Recorder::until_closed(held));
+    let holding = tokio::spawn(async move { while held.receive().await.is_some() {} });
     running.stop().await;
     session.receive().await.unwrap_err();
     holding.await.unwrap();
     connect(&to, hello("node-a"), 0).await.unwrap_err();
-    let mut running = Running::start(listen).await;
+    let mut running = start(listen).await;
     one_exchange(&mut running, &to).await;
     running.stop().await;
 }
@@ -272,7 +273,7 @@ async fn what_is_not_allowed_is_refused_before_anything_is_bound() {
 #[tokio::test]
 async fn peers_are_told_apart() {
     let certificates = Certificates::new(&["node-a"]);
-    let mut running = Running::start(certificates.listen()).await;
+    let mut running = start(certificates.listen()).await;
     let to = ConnectTo::new(running.address.clone(), Some(certificates.of("node-a"))).unwrap();
     let _session = connect(&to, hello("node-a"), 0).await.unwrap();
     let held = tokio::time::timeout(Duration::from_secs(5), running.session()).await.unwrap();

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
     Attached, BootNanos, BudgetKey, Counters, FaultKind, FaultVerdict, Kernel, Mechanism, Preflight,
@@ -135,6 +136,55 @@ impl Kernel for FakeKernel {
         if self.probes.values().all(|(spec, _)| spec.budget != key) {
             self.budgets.remove(&key);
         }
+    }
+}
+
+/// A fake kernel that an agent has and the test holds as well.
+#[derive(Clone, Debug, Default)]
+pub struct SharedKernel(Arc<Mutex<FakeKernel>>);
+
+impl SharedKernel {
+    /// Shares `kernel`.
+    #[must_use]
+    pub fn new(kernel: FakeKernel) -> Self {
+        Self(Arc::new(Mutex::new(kernel)))
+    }
+
+    /// The kernel, for as long as the guard is kept.
+    pub fn lock(&self) -> MutexGuard<'_, FakeKernel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes from it what the end of the agent's process takes.
+    pub fn crash(&self) {
+        let mut kernel = self.lock();
+        *kernel = std::mem::take(&mut *kernel).restarted();
+    }
+}
+
+impl Kernel for SharedKernel {
+    fn preflight(&self) -> Preflight {
+        self.lock().preflight()
+    }
+
+    fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
+        self.lock().converge(desired)
+    }
+
+    fn set_lease(&self, until: BootNanos) {
+        self.lock().set_lease(until);
+    }
+
+    fn counters(&self) -> BTreeMap<ProbeId, Counters> {
+        self.lock().counters()
+    }
+
+    fn spent(&self, key: BudgetKey) -> u64 {
+        self.lock().spent(key)
+    }
+
+    fn forget_budget(&mut self, key: BudgetKey) {
+        self.lock().forget_budget(key);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The kernel side of the agent: the only place with `unsafe`.
 //!
 //! [`Engine`] loads what `faultline-ebpf` generates, attaches it, and converges the attached set to a
-//! desired one. [`Kernel`] is what the session sees, so that it can be tested with a [`FakeKernel`].
+//! desired one. [`Kernel`] is what the session sees, so that it can be tested with a fake one.
 //!
 //! Nothing but the budget map is pinned: when the process dies, the kernel detaches every program.
 
@@ -9,6 +9,7 @@ mod cgroups;
 mod converge;
 mod engine;
 mod error;
+#[cfg(any(test, feature = "testing"))]
 mod fake;
 mod functions;
 mod gates;
@@ -26,7 +27,8 @@ use std::collections::BTreeMap;
 
 pub use engine::{Engine, EngineConfig, preflight};
 pub use error::{OpenError, ProbeError};
-pub use fake::FakeKernel;
+#[cfg(any(test, feature = "testing"))]
+pub use fake::{FakeKernel, SharedKernel};
 pub use preflight::{FaultVerdict, Mechanism, Preflight, Unusable};
 pub use programs::{Alone, ProgramStatus, loaded_programs};
 pub use spec::{

@@ -1,20 +1,12 @@
 //! A machine: a fake kernel, a cgroup tree, a state directory, and agents that come and go.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use faultline_node_agent::{
     AgentConfig, AgentError, Parts,
     cgroups::Cgroups,
     clock::{Clock, SystemClock},
-    kernel::{
-        BootNanos, BudgetKey, Counters, FakeKernel, Kernel, Preflight, ProbeId, ProbeOutcome, ProbeSpec,
-    },
+    kernel::SharedKernel,
     ledger::{DurableLedger, probe_id},
     run_with,
 };
@@ -26,30 +18,6 @@ use tokio::{
     sync::oneshot,
     task::JoinHandle,
 };
-
-#[derive(Clone, Default)]
-struct SharedKernel(Arc<Mutex<FakeKernel>>);
-
-impl Kernel for SharedKernel {
-    fn preflight(&self) -> Preflight {
-        self.0.lock().unwrap().preflight()
-    }
-    fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
-        self.0.lock().unwrap().converge(desired)
-    }
-    fn set_lease(&self, until: BootNanos) {
-        self.0.lock().unwrap().set_lease(until);
-    }
-    fn counters(&self) -> BTreeMap<ProbeId, Counters> {
-        self.0.lock().unwrap().counters()
-    }
-    fn spent(&self, key: BudgetKey) -> u64 {
-        self.0.lock().unwrap().spent(key)
-    }
-    fn forget_budget(&mut self, key: BudgetKey) {
-        self.0.lock().unwrap().forget_budget(key);
-    }
-}
 
 pub(crate) struct Machine {
     kernel: SharedKernel,
@@ -92,19 +60,18 @@ impl Machine {
     }
 
     /// What the end of a process takes from the kernel.
-    pub(crate) fn crash(&mut self) {
-        let old = std::mem::take(&mut *self.kernel.0.lock().unwrap());
-        *self.kernel.0.lock().unwrap() = old.restarted();
+    pub(crate) fn crash(&self) {
+        self.kernel.crash();
     }
 
     pub(crate) fn attached(&self) -> usize {
-        self.kernel.0.lock().unwrap().attached().count()
+        self.kernel.lock().attached().count()
     }
 
     /// How many of so many hits failed.
     pub(crate) fn hammer(&self, id: &str, times: usize) -> usize {
         let now = SystemClock.now().boot;
-        let mut kernel = self.kernel.0.lock().unwrap();
+        let mut kernel = self.kernel.lock();
         (0..times).filter(|_| kernel.inject(probe_id(id), now)).count()
     }
 

@@ -7,22 +7,29 @@ mod reconciler;
 
 use std::time::Duration;
 
-use faultline_core::report::ProbeState;
-use faultline_wire::{AgentMessage, ReconcilerMessage, message::NackReason};
+use faultline_core::{desired::Probe, report::ProbeState};
+use faultline_wire::{
+    AgentMessage, ReconcilerMessage,
+    message::NackReason,
+    testing::{desired, probe},
+};
 
 use machine::Machine;
-use reconciler::{Reconciler, probe, set};
+const ID: &str = "default/a#1/0/pod/main";
 
-const ID: &str = "default/a#1/0/uid/main";
+/// Every mount fails, or so many do.
+fn mounts(times: Option<u64>) -> Probe {
+    Probe { times, ..probe("a", "pod") }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_desired_is_attached_acknowledged_reported_and_counted() {
     let machine = Machine::new();
-    let mut reconciler = Reconciler::start(&machine.socket, Duration::from_secs(3)).await;
+    let mut reconciler = reconciler::start(&machine.socket, Duration::from_secs(3)).await;
     let agent = machine.agent();
     let mut session = reconciler.session().await;
     assert_eq!(session.hello.report.node, "node-a");
-    session.send(ReconcilerMessage::Desired(set(1, &[probe(Some(7))]))).await.unwrap();
+    session.send(ReconcilerMessage::Desired(desired(1, &[mounts(Some(7))]))).await.unwrap();
     let ack = reconciler::ack(&mut session).await;
     assert_eq!((ack.generation.counter, &ack.probes[0].state), (1, &ProbeState::Attached));
     assert_eq!(machine.hammer(ID, 20), 7);
@@ -38,22 +45,22 @@ async fn what_is_desired_is_attached_acknowledged_reported_and_counted() {
     assert_eq!(agent.get("/readyz").await.0, 200);
     assert_eq!(agent.get("/healthz").await.0, 200);
 
-    session.send(ReconcilerMessage::Desired(set(2, &[]))).await.unwrap();
+    session.send(ReconcilerMessage::Desired(desired(2, &[]))).await.unwrap();
     assert_eq!(reconciler::ack(&mut session).await.probes, []);
     assert_eq!(machine.attached(), 0);
     assert_eq!(agent.metric("faultline_agent_injections_total{").await, 7.0);
     drop(session);
     agent.stop().await;
-    reconciler.stop().await;
+    assert_eq!(reconciler.stop().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_agent_detaches_and_says_so_last() {
     let machine = Machine::new();
-    let mut reconciler = Reconciler::start(&machine.socket, Duration::from_secs(3)).await;
+    let mut reconciler = reconciler::start(&machine.socket, Duration::from_secs(3)).await;
     let agent = machine.agent();
     let mut session = reconciler.session().await;
-    session.send(ReconcilerMessage::Desired(set(1, &[probe(None)]))).await.unwrap();
+    session.send(ReconcilerMessage::Desired(desired(1, &[mounts(None)]))).await.unwrap();
     reconciler::ack(&mut session).await;
     machine.hammer(ID, 5);
     agent.stop().await;
@@ -65,28 +72,28 @@ async fn a_stopped_agent_detaches_and_says_so_last() {
     let Some(AgentMessage::Report(report)) = last else { panic!("{last:?}") };
     assert_eq!(report.probes[0].counters.injections, 5);
     assert_ne!(report.probes[0].state, ProbeState::Attached);
-    reconciler.stop().await;
+    assert_eq!(reconciler.stop().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_reconciler_ends_the_lease_and_a_new_one_finds_everything_as_it_was() {
     let machine = Machine::new();
-    let mut reconciler = Reconciler::start(&machine.socket, Duration::from_millis(1000)).await;
+    let mut reconciler = reconciler::start(&machine.socket, Duration::from_millis(1000)).await;
     let agent = machine.agent();
     let mut session = reconciler.session().await;
-    session.send(ReconcilerMessage::Desired(set(4, &[probe(Some(9))]))).await.unwrap();
+    session.send(ReconcilerMessage::Desired(desired(4, &[mounts(Some(9))]))).await.unwrap();
     reconciler::ack(&mut session).await;
     reconciler::renew(&mut session, 4).await;
     assert_eq!(machine.hammer(ID, 4), 4);
     drop(session);
-    reconciler.stop().await;
+    assert_eq!(reconciler.stop().await, []);
     machine.eventually(|machine| machine.attached() == 0).await;
     assert_eq!(agent.metric("faultline_agent_lease_expiries_total").await, 1.0);
     assert_eq!(agent.metric("faultline_agent_attached{").await, 0.0);
     assert_eq!(agent.metric("faultline_agent_session_open").await, 0.0);
     assert_eq!(agent.get("/readyz").await.0, 503);
 
-    let mut reconciler = Reconciler::start(&machine.socket, Duration::from_millis(1000)).await;
+    let mut reconciler = reconciler::start(&machine.socket, Duration::from_millis(1000)).await;
     let mut session = reconciler.session().await;
     assert_eq!(session.hello.report.accepted.counter, 4);
     assert_eq!(session.hello.report.probes[0].spent, 4);
@@ -94,7 +101,7 @@ async fn a_lost_reconciler_ends_the_lease_and_a_new_one_finds_everything_as_it_w
     reconciler::renew(&mut session, 4).await;
     machine.eventually(|machine| machine.attached() == 1).await;
     assert_eq!(machine.hammer(ID, 100), 5);
-    session.send(ReconcilerMessage::Desired(set(3, &[]))).await.unwrap();
+    session.send(ReconcilerMessage::Desired(desired(3, &[]))).await.unwrap();
     assert_eq!(reconciler::nack(&mut session).await.reason, NackReason::Older);
     assert_eq!(
         agent.metric("faultline_agent_desired_sets_refused_total{node=\"node-a\",reason=\"older\"}").await,
@@ -102,16 +109,16 @@ async fn a_lost_reconciler_ends_the_lease_and_a_new_one_finds_everything_as_it_w
     );
     drop(session);
     agent.stop().await;
-    reconciler.stop().await;
+    assert_eq!(reconciler.stop().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_agent_remembers_and_its_heir_goes_on() {
-    let mut machine = Machine::new();
-    let mut reconciler = Reconciler::start(&machine.socket, Duration::from_secs(3)).await;
+    let machine = Machine::new();
+    let mut reconciler = reconciler::start(&machine.socket, Duration::from_secs(3)).await;
     let agent = machine.agent();
     let mut session = reconciler.session().await;
-    session.send(ReconcilerMessage::Desired(set(1, &[probe(Some(7))]))).await.unwrap();
+    session.send(ReconcilerMessage::Desired(desired(1, &[mounts(Some(7))]))).await.unwrap();
     reconciler::ack(&mut session).await;
     assert_eq!(machine.hammer(ID, 3), 3);
     agent.kill().await;
@@ -128,7 +135,7 @@ async fn a_killed_agent_remembers_and_its_heir_goes_on() {
     assert_eq!(agent.metric("faultline_agent_injections_total{").await, 7.0);
     drop(session);
     agent.stop().await;
-    reconciler.stop().await;
+    assert_eq!(reconciler.stop().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

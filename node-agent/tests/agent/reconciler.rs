@@ -1,87 +1,17 @@
-//! The reconciler's side of the socket, in the hands of the test.
+//! What tests say to an agent and wait for.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
-use faultline_api::{Fault, Frame, Percent};
-use faultline_core::{
-    desired::{DesiredSet, Probe, Target},
-    ledger::{Generation, RunKey},
-    report::NodeReport,
-};
+use faultline_core::{ledger::Generation, report::NodeReport};
 use faultline_wire::{
     Address, AgentMessage, ReconcilerMessage,
-    message::{Ack, Desired, Nack, Renew},
-    server::{Listen, Refusal, Server, Session, SessionHandler},
-};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
+    message::{Ack, Nack, Renew},
+    server::{Listen, Session},
+    testing::Reconciler,
 };
 
-struct Handler(mpsc::UnboundedSender<(Session, oneshot::Sender<()>)>);
-
-impl SessionHandler for Handler {
-    async fn session(&self, session: Session) {
-        let (held, dropped) = oneshot::channel();
-        if self.0.send((session, held)).is_ok() {
-            let _ = dropped.await;
-        }
-    }
-
-    fn refused(&self, refusal: &Refusal) {
-        panic!("{refusal:?}");
-    }
-}
-
-/// A session; dropping it ends it.
-pub(crate) struct Held {
-    session: Session,
-    _held: oneshot::Sender<()>,
-}
-
-impl std::ops::Deref for Held {
-    type Target = Session;
-    fn deref(&self) -> &Session {
-        &self.session
-    }
-}
-
-impl std::ops::DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut Session {
-        &mut self.session
-    }
-}
-
-pub(crate) struct Reconciler {
-    sessions: mpsc::UnboundedReceiver<(Session, oneshot::Sender<()>)>,
-    stop: oneshot::Sender<()>,
-    served: JoinHandle<()>,
-}
-
-impl Reconciler {
-    pub(crate) async fn start(socket: &Path, lease_ttl: Duration) -> Self {
-        let listen = Listen { address: Address::Unix(socket.into()), tls: None };
-        let server = Server::bind(listen).await.unwrap();
-        let (sender, sessions) = mpsc::unbounded_channel();
-        let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(async move {
-            let stopped = async { stopped.await.unwrap_or(()) };
-            server.serve(Arc::new(Handler(sender)), lease_ttl, stopped).await.unwrap();
-        });
-        Self { sessions, stop, served }
-    }
-
-    pub(crate) async fn session(&mut self) -> Held {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.sessions.recv());
-        let (session, held) = next.await.unwrap().unwrap();
-        Held { session, _held: held }
-    }
-
-    pub(crate) async fn stop(self) {
-        drop(self.sessions);
-        self.stop.send(()).unwrap();
-        tokio::time::timeout(Duration::from_secs(10), self.served).await.unwrap().unwrap();
-    }
+pub(crate) async fn start(socket: &Path, lease_ttl: Duration) -> Reconciler {
+    Reconciler::start(Listen { address: Address::Unix(socket.into()), tls: None }, lease_ttl).await
 }
 
 /// The next message of a kind; others are passed over.
@@ -118,33 +48,4 @@ pub(crate) async fn renew(session: &mut Session, counter: u64) {
         matches!(message, AgentMessage::Report(_) | AgentMessage::RenewAck(_)).then_some(())
     })
     .await;
-}
-
-pub(crate) fn probe(times: Option<u64>) -> Probe {
-    let run: RunKey = "default/a#1".parse().unwrap();
-    Probe {
-        id: format!("{run}/0/uid/main"),
-        run,
-        slot: 0,
-        target: Target {
-            namespace: "default".into(),
-            pod: "pod".into(),
-            uid: "uid".into(),
-            container: "main".into(),
-            container_id: None,
-            cgroup: Some("victim".into()),
-        },
-        fault: Fault::Slab,
-        call_chain: vec![Frame { function: "__x64_sys_mount".into() }],
-        probability: Percent::ALL,
-        times,
-        spent_elsewhere: 0,
-        duration: None,
-        ends: None,
-    }
-}
-
-pub(crate) fn set(counter: u64, probes: &[Probe]) -> Desired {
-    let set = DesiredSet { generation: Generation { epoch: 1, counter }, probes: probes.to_vec() };
-    Desired { set, content: format!("sha256:{counter:064x}") }
 }

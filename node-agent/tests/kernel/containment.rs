@@ -66,7 +66,7 @@ fn a_protected_process_is_spared_inside_the_container() {
     let Some(mut world) = World::new() else { return };
     let (target, mut victim) = world.container("target");
     let mut runtime = Victim::start(&target);
-    world.config = EngineConfig { protected: vec![1, runtime.pid()], ..world.config.clone() };
+    world.config = EngineConfig { protected: vec![1, runtime.child.id()], ..world.config.clone() };
     world.restart();
     let spec = failing_mounts(&target);
     world.arm(std::slice::from_ref(&spec));

@@ -48,11 +48,11 @@ fn after_a_probe_is_converged_away_it_injects_no_more_while_others_go_on() {
     let (gone, stays) = (failing_mounts(&target), failing_mounts(&other));
     for _ in 0..3 {
         world.arm(&[gone.clone(), stays.clone()]);
-        victim.order("mount-for 1500");
+        let going = victim.order("mount-for 1500");
         std::thread::sleep(Duration::from_millis(300));
         world.arm(std::slice::from_ref(&stays));
         let done = boot_now();
-        let tally = victim.reply();
+        let tally = going.tally();
         assert!(tally.failed > 0 && tally.ok > 0, "{tally:?}");
         assert!(tally.last_failure < done.0, "a mount begun after the converge failed");
         assert_eq!(bystander.ask("mount 5 1").failed, 5);

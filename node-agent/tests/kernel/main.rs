@@ -7,5 +7,6 @@ mod chains;
 mod containment;
 mod faults;
 mod lifecycle;
+#[path = "../common/victim.rs"]
 mod victim;
 mod world;

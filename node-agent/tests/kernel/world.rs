@@ -13,7 +13,7 @@ use faultline_node_agent::kernel::{
     loaded_programs,
 };
 
-use crate::victim::Victim;
+use crate::victim::{Victim, boot_ns};
 
 /// Engines see each other's programs, so tests take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -174,8 +174,7 @@ pub(crate) fn mark() -> u64 {
 
 /// The boot clock.
 pub(crate) fn boot_now() -> BootNanos {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    BootNanos(u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap())
+    BootNanos(boot_ns())
 }
 
 /// Our programs in the kernel, after it has had a while to free the detached ones, which it does on its own time.

@@ -8,16 +8,13 @@ use std::{
     time::Duration,
 };
 
-use faultline_api::{Fault, Frame, GoDuration, Percent};
-use faultline_core::{
-    desired::{DesiredSet, Probe, Target},
-    ledger::{Generation, RunKey},
-    report::NodeReport,
-};
+use faultline_api::GoDuration;
+use faultline_core::{desired::Probe, report::NodeReport};
 use faultline_wire::{
     AgentMessage, ReconcilerMessage,
     message::{Ack, Desired, Renew},
     server::{Refusal, Session, SessionHandler},
+    testing::probe,
 };
 use tokio::sync::watch;
 
@@ -125,33 +122,4 @@ pub(crate) fn times(name: &str, pod: &str, times: u64) -> Probe {
 /// For so many seconds.
 pub(crate) fn lasting(pod: &str, seconds: u64) -> Probe {
     Probe { duration: Some(GoDuration::from_secs(seconds)), ..probe("lasting", pod) }
-}
-
-fn probe(name: &str, pod: &str) -> Probe {
-    let run: RunKey = format!("default/{name}#1").parse().unwrap();
-    Probe {
-        id: format!("{run}/0/{pod}/main"),
-        run,
-        slot: 0,
-        target: Target {
-            namespace: "default".into(),
-            pod: pod.into(),
-            uid: pod.into(),
-            container: "main".into(),
-            container_id: None,
-            cgroup: None,
-        },
-        fault: Fault::Slab,
-        call_chain: vec![Frame { function: "__x64_sys_mount".into() }],
-        probability: Percent::ALL,
-        times: None,
-        spent_elsewhere: 0,
-        duration: None,
-        ends: None,
-    }
-}
-
-pub(crate) fn set(counter: u64, probes: Vec<Probe>) -> Desired {
-    let set = DesiredSet { generation: Generation { epoch: 1, counter }, probes };
-    Desired { set, content: format!("sha256:{counter:064x}") }
 }

@@ -14,19 +14,16 @@ use faultline_core::{
     desired::Probe,
     report::{NodeReport, ProbeState},
 };
-use faultline_node_agent::clock::{Clock as _, SystemClock};
 use faultline_wire::{
     Address,
     server::{Listen, Server},
+    testing::desired,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 
-use crate::{
-    reconciler::{Reconciler, set},
-    victim::Victim,
-};
+use crate::{reconciler::Reconciler, victim::Victim};
 
 /// Where the lab says that it is one.
 const LAB: &str = "FAULTLINE_LAB";
@@ -121,7 +118,7 @@ impl Stage {
         for probe in &mut probes {
             probe.target.cgroup = Some(beneath.join(&probe.target.pod).display().to_string());
         }
-        self.reconciler.desired.send_replace(Some(set(self.counter, probes)));
+        self.reconciler.desired.send_replace(Some(desired(self.counter, &probes)));
     }
 
     /// What the agent reports now.
@@ -208,8 +205,4 @@ impl Drop for Agent {
 
 pub(crate) fn signal(agent: &Agent, signal: Signal) {
     kill_process(Pid::from_child(&agent.0), signal).unwrap();
-}
-
-pub(crate) fn boot_ns() -> u64 {
-    SystemClock.now().boot.0
 }

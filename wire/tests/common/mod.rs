@@ -1,32 +1,20 @@
-//! A server that hands its sessions to the test, and certificates to reach it with.
+//! What agents show a server: certificates, hellos, and messages that no agent of ours would send.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use faultline_api::{ExperimentId, Fault, Frame, Kind, Percent};
-use faultline_core::{
-    desired::{DesiredSet, Probe, Target},
-    inventory::KernelReport,
-    ledger::{Activation, Generation, RunKey},
-    report::NodeReport,
-};
+use faultline_core::{inventory::KernelReport, ledger::Generation, report::NodeReport};
 use faultline_wire::{
     Address, AgentMessage, Version,
     certs::{self, Request},
-    message::{Desired, Hello},
+    message::Hello,
     pb::{self, agents_client::AgentsClient},
-    server::{Listen, Refusal, RefusalReason, Server, Session, SessionHandler},
+    server::Listen,
+    testing::Reconciler,
     tls::TlsFiles,
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
-use tokio::{
-    net::TcpStream,
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::{net::TcpStream, sync::mpsc};
 use tokio_rustls::{
     TlsConnector,
     rustls::{
@@ -38,95 +26,8 @@ use tonic::{Status, Streaming};
 
 pub(crate) const LEASE_TTL: Duration = Duration::from_secs(3);
 
-/// Passes sessions on and keeps refusals.
-pub(crate) struct Recorder {
-    sessions: mpsc::UnboundedSender<(Session, oneshot::Sender<()>)>,
-    refusals: Mutex<Vec<RefusalReason>>,
-}
-
-impl Recorder {
-    pub(crate) async fn until_closed(mut held: Held) {
-        while held.receive().await.is_some() {}
-    }
-}
-
-impl SessionHandler for Recorder {
-    async fn session(&self, session: Session) {
-        let (done, dropped) = oneshot::channel();
-        self.sessions.send((session, done)).unwrap();
-        let _ = dropped.await;
-    }
-
-    fn refused(&self, refusal: &Refusal) {
-        self.refusals.lock().unwrap().push(refusal.reason);
-    }
-}
-
-/// A session in the hands of the test; dropping it ends it.
-pub(crate) struct Held {
-    session: Session,
-    _done: oneshot::Sender<()>,
-}
-
-impl std::ops::Deref for Held {
-    type Target = Session;
-    fn deref(&self) -> &Session {
-        &self.session
-    }
-}
-
-impl std::ops::DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut Session {
-        &mut self.session
-    }
-}
-
-pub(crate) struct Running {
-    pub(crate) address: Address,
-    sessions: mpsc::UnboundedReceiver<(Session, oneshot::Sender<()>)>,
-    recorder: Arc<Recorder>,
-    stop: oneshot::Sender<()>,
-    served: JoinHandle<()>,
-}
-
-impl Running {
-    pub(crate) async fn start(listen: Listen) -> Self {
-        let server = Server::bind(listen).await.unwrap();
-        let address = server.address().clone();
-        let (sender, sessions) = mpsc::unbounded_channel();
-        let recorder = Arc::new(Recorder { sessions: sender, refusals: Mutex::default() });
-        let (stop, stopped) = oneshot::channel();
-        let handler = Arc::clone(&recorder);
-        let served = tokio::spawn(async move {
-            let stopped = async { stopped.await.unwrap_or(()) };
-            server.serve(handler, LEASE_TTL, stopped).await.unwrap();
-        });
-        Self { address, sessions, recorder, stop, served }
-    }
-
-    pub(crate) async fn session(&mut self) -> Held {
-        let (session, done) = self.sessions.recv().await.unwrap();
-        Held { session, _done: done }
-    }
-
-    /// A refusal in a handshake is counted a moment after the client saw it.
-    pub(crate) async fn refusals_reach(&self, count: usize) {
-        for _ in 0..500 {
-            if self.recorder.refusals.lock().unwrap().len() >= count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("refusals: {:?}", self.recorder.refusals.lock().unwrap());
-    }
-
-    /// Stops the server and returns whom it refused.
-    pub(crate) async fn stop(self) -> Vec<RefusalReason> {
-        self.stop.send(()).unwrap();
-        drop(self.sessions);
-        tokio::time::timeout(Duration::from_secs(20), self.served).await.unwrap().unwrap();
-        self.recorder.refusals.lock().unwrap().clone()
-    }
+pub(crate) async fn start(listen: Listen) -> Reconciler {
+    Reconciler::start(listen, LEASE_TTL).await
 }
 
 pub(crate) fn plain() -> Listen {
@@ -241,33 +142,4 @@ pub(crate) fn hello(node: &str) -> Hello {
         probes: vec![],
     };
     Hello { version: Version::OURS, report }
-}
-
-pub(crate) fn desired(generation: Generation) -> Desired {
-    let experiment =
-        ExperimentId { kind: Kind::KernelChaos, namespace: "default".into(), name: "mount".into() };
-    let probe = Probe {
-        id: "default/mount#1/0/uid/main".into(),
-        run: RunKey { experiment, activation: Activation(1) },
-        slot: 0,
-        target: Target {
-            namespace: "default".into(),
-            pod: "pod".into(),
-            uid: "uid".into(),
-            container: "main".into(),
-            container_id: None,
-            cgroup: Some("victim".into()),
-        },
-        fault: Fault::Slab,
-        call_chain: vec![Frame { function: "__x64_sys_mount".into() }],
-        probability: Percent::ALL,
-        times: Some(7),
-        spent_elsewhere: 0,
-        duration: None,
-        ends: None,
-    };
-    Desired {
-        set: DesiredSet { generation, probes: vec![probe] },
-        content: format!("sha256:{}", "ab".repeat(32)),
-    }
 }

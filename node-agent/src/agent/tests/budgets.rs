@@ -93,7 +93,7 @@ fn a_kernel_that_forgot_within_a_boot_counts_as_one_that_rebooted() {
     rig.hammer(&id, 3);
     rig.renew();
     // Someone removed the pin.
-    *rig.kernel.0.lock().unwrap() = FakeKernel::new();
+    *rig.kernel.lock() = FakeKernel::new();
     let rig = rig.crash();
     assert_eq!(rig.settled.lost.values().collect::<Vec<_>>(), [&4]);
 }

@@ -121,7 +121,7 @@ fn each_probe_is_acknowledged_with_its_own_error_and_tried_again() {
         |rig: &Rig| rig.events.iter().filter(|event| matches!(event, Event::Failed { .. })).count();
     rig.wait(SECOND * 6);
     assert_eq!((failures(&rig), rig.attached()), (2, 1));
-    *rig.kernel.0.lock().unwrap() = FakeKernel::new();
+    *rig.kernel.lock() = FakeKernel::new();
     for _ in 0..6 {
         rig.renew();
         rig.wait(SECOND * 2);

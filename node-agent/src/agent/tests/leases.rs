@@ -30,7 +30,7 @@ fn the_machine_wakes_by_itself_when_the_lease_ends() {
     let (rig, _) = running();
     let ends = lease::after(rig.now.boot, TTL);
     assert!(rig.agent.wake_at() <= ends);
-    assert_eq!(rig.kernel.0.lock().unwrap().lease(), ends);
+    assert_eq!(rig.kernel.lock().lease(), ends);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_renewal_that_was_long_on_its_way_counts_from_when_it_was_called_for() {
 fn a_claim_from_the_future_gives_no_more_than_one_from_now() {
     let (mut rig, _) = running();
     rig.renew_heard(BootNanos::NEVER);
-    assert_eq!(rig.kernel.0.lock().unwrap().lease(), lease::after(rig.now.boot, TTL));
+    assert_eq!(rig.kernel.lock().lease(), lease::after(rig.now.boot, TTL));
 }
 
 #[test]

@@ -107,7 +107,7 @@ proptest! {
             for at in 0..2 {
                 prop_assert!(seen.injected[at] <= seen.most[at], "{:?} of {:?}", seen.injected, seen.most);
             }
-            let live = rig.kernel.0.lock().unwrap().lease() > rig.now.boot;
+            let live = rig.kernel.lock().lease() > rig.now.boot;
             prop_assert!(live || rig.hammer(&probe("a", "pod").id, 1) == 0);
             prop_assert_eq!(&rig.store.kept.accepted(), &rig.agent.ledger().accepted());
         }

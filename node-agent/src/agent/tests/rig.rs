@@ -1,16 +1,13 @@
 //! An agent, a fake kernel, a ledger that survives crashes, and a clock that the test moves.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-};
+use std::collections::VecDeque;
 
-use faultline_api::{ExperimentId, Fault, Frame, GoDuration, Kind, Percent};
+use faultline_api::GoDuration;
 use faultline_core::{
-    desired::{DesiredSet, Probe, Target},
-    ledger::{Activation, Generation, RunKey},
+    desired::Probe,
     report::{ProbeReport, ProbeState},
 };
+pub(super) use faultline_wire::testing::{desired as set, probe};
 use faultline_wire::{Version, message::Renew};
 use tempfile::TempDir;
 
@@ -18,37 +15,12 @@ use super::super::*;
 use crate::{
     attachments::Attachments,
     cgroups::Cgroups,
-    kernel::{BudgetKey, Counters, FakeKernel, Kernel, Preflight, ProbeId, ProbeOutcome, ProbeSpec},
+    kernel::{FakeKernel, SharedKernel},
     ledger::{LedgerStore as _, VolatileLedger, probe_id},
 };
 
 pub(super) const TTL: Duration = Duration::from_secs(15);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-
-/// A fake kernel that the test holds as well.
-#[derive(Clone, Default)]
-pub(super) struct SharedKernel(pub(super) Arc<Mutex<FakeKernel>>);
-
-impl Kernel for SharedKernel {
-    fn preflight(&self) -> Preflight {
-        self.0.lock().unwrap().preflight()
-    }
-    fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
-        self.0.lock().unwrap().converge(desired)
-    }
-    fn set_lease(&self, until: BootNanos) {
-        self.0.lock().unwrap().set_lease(until);
-    }
-    fn counters(&self) -> BTreeMap<ProbeId, Counters> {
-        self.0.lock().unwrap().counters()
-    }
-    fn spent(&self, key: BudgetKey) -> u64 {
-        self.0.lock().unwrap().spent(key)
-    }
-    fn forget_budget(&mut self, key: BudgetKey) {
-        self.0.lock().unwrap().forget_budget(key);
-    }
-}
 
 pub(super) struct Rig {
     pub(super) agent: Agent,
@@ -72,7 +44,7 @@ impl Rig {
         let tree = tempfile::tempdir().unwrap();
         std::fs::create_dir(tree.path().join("victim")).unwrap();
         let now = Now { wall: "2026-01-01T00:00:00Z".parse().unwrap(), boot: BootNanos(1_000_000_000_000) };
-        let kernel = SharedKernel(Arc::new(Mutex::new(kernel)));
+        let kernel = SharedKernel::new(kernel);
         Self::start(kernel, VolatileLedger::default(), now, "boot-1".into(), tree)
     }
 
@@ -96,8 +68,7 @@ impl Rig {
     pub(super) fn crash(self) -> Self {
         let Self { kernel, store, now, boot_id, tree, attachments, .. } = self;
         drop(attachments);
-        let old = std::mem::take(&mut *kernel.0.lock().unwrap());
-        let kernel = SharedKernel(Arc::new(Mutex::new(old.restarted())));
+        kernel.crash();
         Self::start(kernel, store, now, boot_id, tree)
     }
 
@@ -173,13 +144,13 @@ impl Rig {
 
     /// A task in scope reaches the target that often; how often it failed.
     pub(super) fn hammer(&mut self, id: &str, times: u64) -> u64 {
-        let mut kernel = self.kernel.0.lock().unwrap();
+        let mut kernel = self.kernel.lock();
         let failed = (0..times).filter(|_| kernel.inject(probe_id(id), self.now.boot)).count();
         u64::try_from(failed).unwrap()
     }
 
     pub(super) fn attached(&self) -> usize {
-        self.kernel.0.lock().unwrap().attached().count()
+        self.kernel.lock().attached().count()
     }
 
     pub(super) fn report_of(&self, id: &str) -> ProbeReport {
@@ -215,48 +186,10 @@ fn identity(boot_id: &str, attachments: &Attachments) -> Identity {
     Identity { node: "node-a".into(), boot_id: boot_id.into(), kernel: attachments.report() }
 }
 
-pub(super) fn run(name: &str) -> RunKey {
-    let experiment = ExperimentId { kind: Kind::KernelChaos, namespace: "default".into(), name: name.into() };
-    RunKey { experiment, activation: Activation(1) }
-}
-
-/// A probe of experiment `name` in slot 0 on the container `main` of `pod`, without limits.
-pub(super) fn probe(name: &str, pod: &str) -> Probe {
-    let run = run(name);
-    Probe {
-        id: format!("{run}/0/{pod}/main"),
-        run,
-        slot: 0,
-        target: Target {
-            namespace: "default".into(),
-            pod: pod.into(),
-            uid: pod.into(),
-            container: "main".into(),
-            container_id: None,
-            cgroup: Some("victim".into()),
-        },
-        fault: Fault::Slab,
-        call_chain: vec![Frame { function: "__x64_sys_mount".into() }],
-        probability: Percent::ALL,
-        times: None,
-        spent_elsewhere: 0,
-        duration: None,
-        ends: None,
-    }
-}
-
 pub(super) fn times(name: &str, pod: &str, times: u64) -> Probe {
     Probe { times: Some(times), ..probe(name, pod) }
 }
 
 pub(super) fn lasting(name: &str, pod: &str, seconds: u64) -> Probe {
     Probe { duration: Some(GoDuration::from_secs(seconds)), ..probe(name, pod) }
-}
-
-/// A set of generation `1.counter`.
-pub(super) fn set(counter: u64, probes: &[Probe]) -> Desired {
-    let mut probes = probes.to_vec();
-    probes.sort_by(|a, b| a.id.cmp(&b.id));
-    let content = format!("sha256:{counter:064x}");
-    Desired { set: DesiredSet { generation: Generation { epoch: 1, counter }, probes }, content }
 }

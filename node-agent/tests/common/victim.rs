@@ -12,8 +12,7 @@ use std::thread;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, pread, pwrite};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-
-use crate::world::{boot_now, mark};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Where the victim finds its cgroup.
 const CGROUP: &str = "FAULTLINE_VICTIM_CGROUP";
@@ -21,7 +20,7 @@ const CGROUP: &str = "FAULTLINE_VICTIM_CGROUP";
 /// Where the sample disk holds no file's data.
 const PAST_THE_FILES: u64 = 48 << 20;
 
-/// What came of a series of operations.
+/// What came of an order.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) ok: u64,
@@ -34,10 +33,13 @@ pub(crate) struct Tally {
 
 /// The near side.
 pub(crate) struct Victim {
-    child: Child,
+    pub(crate) child: Child,
     orders: ChildStdin,
     replies: BufReader<ChildStdout>,
 }
+
+/// An order that is being followed.
+pub(crate) struct Going<'a>(&'a mut Victim);
 
 impl Victim {
     pub(crate) fn start(cgroup: &Path) -> Self {
@@ -50,35 +52,35 @@ impl Victim {
             .unwrap();
         let (orders, replies) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut victim = Self { child, orders, replies };
-        assert_eq!(victim.ask("mount 1 1").ok, 1, "a victim mounts before anything is armed for it");
+        assert_eq!(victim.ask("mount 1 1").ok, 1, "a victim mounts before anything is attached for it");
         victim
     }
 
     /// Sends an order without waiting for what comes of it.
-    pub(crate) fn order(&mut self, order: &str) {
+    pub(crate) fn order(&mut self, order: &str) -> Going<'_> {
         writeln!(self.orders, "{order}").unwrap();
+        Going(self)
     }
 
-    pub(crate) fn reply(&mut self) -> Tally {
+    /// Sends an order and waits until it was followed.
+    pub(crate) fn ask(&mut self, order: &str) -> Tally {
+        self.order(order).tally()
+    }
+}
+
+impl Going<'_> {
+    /// Waits until it was followed.
+    pub(crate) fn tally(self) -> Tally {
         let mut line = String::new();
         loop {
             line.clear();
-            assert_ne!(self.replies.read_line(&mut line).unwrap(), 0, "the victim died");
+            assert_ne!(self.0.replies.read_line(&mut line).unwrap(), 0, "the victim died");
             let Some((_, numbers)) = line.split_once("tally ") else { continue };
             let numbers: Vec<u64> =
                 numbers.split_whitespace().map(|number| number.parse().unwrap()).collect();
             let errno = i32::try_from(numbers[2]).unwrap();
             return Tally { ok: numbers[0], failed: numbers[1], errno, last_failure: numbers[3] };
         }
-    }
-
-    pub(crate) fn ask(&mut self, order: &str) -> Tally {
-        self.order(order);
-        self.reply()
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 }
 
@@ -115,13 +117,11 @@ fn follow(words: &[&str]) -> Tally {
             repeat(number(1), || mount_tmpfs(&target))
         }),
         "mount-for" => {
-            let (target, end) = (directory(0), boot_now().0 + number(1) * 1_000_000);
-            let mut tally = Tally::default();
-            while boot_now().0 < end {
-                tally.add(|| mount_tmpfs(&target));
-            }
-            tally
+            let target = directory(0);
+            repeat_for(number(1), || mount_tmpfs(&target))
         }
+        "try" => repeat(number(1), mount_none_such),
+        "try-for" => threads(number(2), move |_| repeat_for(number(1), mount_none_such)),
         "pwrite" => {
             let file = scratch_file();
             let mut offset = 0;
@@ -160,7 +160,7 @@ fn follow(words: &[&str]) -> Tally {
 
 impl Tally {
     fn add(&mut self, mut operation: impl FnMut() -> Result<(), Errno>) {
-        let began = boot_now().0;
+        let began = boot_ns();
         match operation() {
             Ok(()) => self.ok += 1,
             Err(error) => {
@@ -175,6 +175,15 @@ impl Tally {
 fn repeat(times: u64, mut operation: impl FnMut() -> Result<(), Errno>) -> Tally {
     let mut tally = Tally::default();
     for _ in 0..times {
+        tally.add(&mut operation);
+    }
+    tally
+}
+
+fn repeat_for(milliseconds: u64, mut operation: impl FnMut() -> Result<(), Errno>) -> Tally {
+    let end = boot_ns() + milliseconds * 1_000_000;
+    let mut tally = Tally::default();
+    while boot_ns() < end {
         tally.add(&mut operation);
     }
     tally
@@ -201,6 +210,15 @@ fn mount_tmpfs(target: &Path) -> Result<(), Errno> {
     Ok(())
 }
 
+/// A mount of a kind of file system that there is not, which fails in any case: with ENODEV where there was memory.
+/// Cheap, and one allocation of slab memory on its way decides.
+fn mount_none_such() -> Result<(), Errno> {
+    match mount("none", "/tmp", "none-such", MountFlags::empty(), None) {
+        Err(Errno::NODEV) => Ok(()),
+        other => other,
+    }
+}
+
 fn directory(thread: u64) -> PathBuf {
     let path = PathBuf::from(format!("/tmp/victim-{}-{thread}", std::process::id()));
     insist(|| std::fs::create_dir_all(&path));
@@ -213,6 +231,12 @@ fn insist<T, E: std::fmt::Debug>(mut work: impl FnMut() -> Result<T, E>) -> T {
 }
 
 fn scratch_file() -> OwnedFd {
-    let path = format!("/dev/shm/victim-{}-{}", std::process::id(), mark());
-    insist(|| open(path.as_str(), OFlags::CREATE | OFlags::RDWR, Mode::RUSR | Mode::WUSR))
+    let path = format!("/dev/shm/victim-{}", std::process::id());
+    insist(|| open(path.as_str(), OFlags::CREATE | OFlags::TRUNC | OFlags::RDWR, Mode::RUSR | Mode::WUSR))
+}
+
+/// The boot clock, in nanoseconds.
+pub(crate) fn boot_ns() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap()
 }
