@@ -23,11 +23,14 @@ use crate::{
     record::Recorder,
     run::Loop,
     source::Directory,
-    store::{DurableStore, StoreError},
+    store::{self, StoreError},
 };
 
 /// How often cgroups are looked at: a new pod is a target within a second.
 const CGROUP_POLL: Duration = Duration::from_millis(400);
+
+/// How long a reconciler that was killed may take to be gone; with a node in its process, as long as an agent.
+const TAKEOVER: Duration = Duration::from_secs(10);
 
 /// What is to be served.
 pub struct Settings {
@@ -108,7 +111,7 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (metrics, board, wake) =
             (Arc::new(Metrics::new()), Arc::new(Board::default()), Arc::new(Notify::new()));
-        let store = DurableStore::open(&state_dir)?;
+        let store = store::take_over(&state_dir, TAKEOVER).await?;
         let host = Host::new(HostConfig {
             compilation_cache: Some(state_dir.join("compiled")),
             ..HostConfig::default()

@@ -6,7 +6,10 @@ use std::{fmt::Display, path::Path};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has it.
-    #[error("the state directory {path} is in use by {holder}; one reconciler at a time may use it")]
+    #[error(
+        "the state directory {path} is in use by {holder}, and one reconciler at a time may use it: stop that one, or \
+         give this one another with --state-dir"
+    )]
     InUse {
         /// The state directory.
         path: String,

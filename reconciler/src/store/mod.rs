@@ -4,12 +4,14 @@ mod durable;
 mod errors;
 mod lock;
 mod memory;
+mod takeover;
 
 use faultline_core::ledger::Ledger;
 
 pub use durable::{DurableStore, read_only};
 pub use errors::StoreError;
 pub use memory::MemoryStore;
+pub use takeover::take_over;
 
 /// Keeps the ledger. One commit is one transaction: after a crash either all of it is there or none.
 pub trait LedgerStore: Send {
