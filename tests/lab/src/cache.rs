@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
 
 use crate::clock;
 
@@ -68,6 +69,22 @@ impl Cache {
         Ok(Lock(file))
     }
 
+    /// A new folder for work under the lock `_held`, gone when it is dropped. What is left of work of the same name that
+    /// was interrupted goes first: where the lock is held, nobody is at it.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn work(&self, name: &str, _held: &Lock) -> io::Result<TempDir> {
+        let (folder, prefix) = (self.folder("work")?, format!("{name}-"));
+        for left in fs::read_dir(&folder)?.flatten() {
+            if left.file_name().to_string_lossy().starts_with(&prefix) {
+                // A compiler that outlived its build may still be writing; the next time gets the rest.
+                let _ = fs::remove_dir_all(left.path());
+            }
+        }
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(&folder)
+    }
+
     /// A new name for a log, after removing the oldest of too many.
     ///
     /// # Errors
@@ -105,6 +122,21 @@ mod tests {
         assert!(!waiter.is_finished());
         drop(held);
         waiter.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_interrupted_work_left_goes_before_the_next_and_the_rest_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let work = cache.folder("work").unwrap();
+        for left in ["6.1-left/tree", "6.12-other/tree"] {
+            fs::create_dir_all(work.join(left)).unwrap();
+        }
+        let held = cache.lock("kernel-6.1", || {}).unwrap();
+        let made = cache.work("6.1", &held).unwrap();
+        assert!(made.path().is_dir());
+        assert!(!work.join("6.1-left").exists());
+        assert!(work.join("6.12-other/tree").exists());
     }
 
     #[test]

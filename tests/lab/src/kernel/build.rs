@@ -13,7 +13,7 @@ use super::recipe::{self, Recipe};
 use super::source;
 use super::store::{self, Meta};
 use super::{Kernel, KernelError, KernelId};
-use crate::cache::Cache;
+use crate::cache::{Cache, Lock};
 use crate::packages::{self, Purpose};
 use crate::progress::Progress;
 
@@ -58,12 +58,16 @@ struct Build<'a> {
     progress: &'a Progress,
 }
 
-/// Builds a kernel and puts it into the cache.
-pub(crate) fn build(id: &KernelId, cache: &Cache, progress: &Progress) -> Result<Kernel, KernelError> {
+/// Builds a kernel and puts it into the cache, under the lock `held` that is this kernel's.
+pub(crate) fn build(
+    id: &KernelId,
+    cache: &Cache,
+    held: &Lock,
+    progress: &Progress,
+) -> Result<Kernel, KernelError> {
     let Some(recipe) = recipe::of(id) else { return Err(KernelError::NoImage(PathBuf::new())) };
     packages::ensure(&[Purpose::Build], progress)?;
-    let parent = cache.folder("work")?;
-    let work = tempfile::Builder::new().prefix(&format!("{id}-")).tempdir_in(&parent)?;
+    let work = cache.work(&id.to_string(), held)?;
     let source = source::obtain(id, cache, work.path(), progress)?;
     let key = recipe::key(&recipe, &source.version);
     let build =

@@ -121,14 +121,14 @@ pub fn kernel(id: &KernelId, progress: &Progress) -> Result<Kernel, KernelError>
         return Ok(kernel);
     }
     let waiting = || progress.note(&format!("another process is getting kernel {id}; waiting for it"));
-    let _lock = cache.lock(&format!("kernel-{id}"), waiting)?;
+    let held = cache.lock(&format!("kernel-{id}"), waiting)?;
     // It may have been finished while this process waited.
     if let Some(kernel) = find(&cache, id)? {
         return Ok(kernel);
     }
     match id {
         KernelId::Stock => Ok(stock::download(&cache, progress)?),
-        _ => build::build(id, &cache, progress),
+        _ => build::build(id, &cache, &held, progress),
     }
 }
 
@@ -139,11 +139,11 @@ pub fn kernel(id: &KernelId, progress: &Progress) -> Result<Kernel, KernelError>
 pub fn refresh(id: &KernelId, progress: &Progress) -> Result<Kernel, KernelError> {
     let cache = Cache::from_env();
     let waiting = || progress.note(&format!("another process is getting kernel {id}; waiting for it"));
-    let _lock = cache.lock(&format!("kernel-{id}"), waiting)?;
+    let held = cache.lock(&format!("kernel-{id}"), waiting)?;
     match id {
         KernelId::Path(image) => own_image(image.clone()),
         KernelId::Stock => Ok(stock::download(&cache, progress)?),
-        _ => build::build(id, &cache, progress),
+        _ => build::build(id, &cache, &held, progress),
     }
 }
 
