@@ -50,9 +50,12 @@ pub enum OpenError {
     #[error("no cgroup v2 mount in /proc/self/mountinfo")]
     NoCgroup2,
     /// Budgets must survive the agent, so their map is pinned.
-    #[error("{} is not on a bpf file system: mount one (mount -t bpf bpf /sys/fs/bpf)", .path.display())]
+    #[error(
+        "no bpf file system at {path}: mount one with `mount -t bpf bpf {path}`, or name another with --bpffs",
+        path = .path.display()
+    )]
     NoBpffs {
-        /// The directory asked for.
+        /// Where one is looked for.
         path: PathBuf,
     },
     /// A pinned object is there but is not our budget map.

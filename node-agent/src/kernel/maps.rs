@@ -228,11 +228,13 @@ fn barrier(maps: &BTreeMap<MapId, OwnedFd>) -> Result<OwnedFd, BpfError> {
 
 /// Opens the pinned budgets of an earlier agent, or makes and pins them.
 fn budgets(pins: &Path) -> Result<OwnedFd, OpenError> {
-    fs::create_dir_all(pins).map_err(|source| OpenError::Io { path: pins.to_owned(), source })?;
-    let on_bpffs = rustix::fs::statfs(pins).is_ok_and(|fs| fs.f_type == BPFFS);
+    // Looked at before anything is made: where none is mounted, sysfs says no more than that there is no such file.
+    let there = pins.ancestors().find(|path| path.exists()).unwrap_or(pins);
+    let on_bpffs = rustix::fs::statfs(there).is_ok_and(|fs| fs.f_type == BPFFS);
     if !on_bpffs {
-        return Err(OpenError::NoBpffs { path: pins.to_owned() });
+        return Err(OpenError::NoBpffs { path: pins.parent().unwrap_or(pins).to_owned() });
     }
+    fs::create_dir_all(pins).map_err(|source| OpenError::Io { path: pins.to_owned(), source })?;
     let path = pins.join(BUDGETS);
     match sys::pinned(&path) {
         Ok(map) => {
@@ -247,5 +249,19 @@ fn budgets(pins: &Path) -> Result<OwnedFd, OpenError> {
             Ok(map)
         }
         Err(error) => Err(setup("pinned budgets")(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_bpf_file_system_is_mounted_the_error_says_how_to_and_nothing_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = budgets(&directory.path().join("bpf/faultline")).unwrap_err().to_string();
+        let mount = format!("mount -t bpf bpf {}", directory.path().join("bpf").display());
+        assert!(error.contains(&mount), "{error}");
+        assert!(!directory.path().join("bpf").exists());
     }
 }

@@ -115,5 +115,5 @@ fn an_engine_needs_a_bpf_file_system_for_its_budgets() {
     let Some(_world) = World::new() else { return };
     let config = EngineConfig { pins: "/tmp/no-bpffs".into(), protected: Vec::new() };
     let error = Engine::open(&config).unwrap_err();
-    assert!(error.to_string().contains("not on a bpf file system"), "{error}");
+    assert!(error.to_string().contains("mount -t bpf bpf"), "{error}");
 }
