@@ -147,7 +147,7 @@ impl Guest {
 
     /// The logs, for a failure's message.
     pub(crate) fn logs(&self) -> String {
-        self.sh("for log in reconciler agent target neighbour; do echo \"── $log\"; tail -n 40 /stage/$log.log; done 2>&1")
+        self.sh("for log in reconciler agent target neighbour; do echo \"── $log\"; tail -n 40 /stage/$log.log; done 2>&1; true")
     }
 
     fn forwarded(&self, port: u16) -> SocketAddr {

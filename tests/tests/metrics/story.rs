@@ -58,7 +58,8 @@ impl Watched {
             seen = self.server.sum(expression).unwrap();
             seen == sum
         });
-        assert!(came, "{expression} is {seen} and not {sum}\n{}", self.guest.logs());
+        let up = self.server.query("up");
+        assert!(came, "{expression} is {seen} and not {sum}; up: {up:?}\n{}", self.guest.logs());
     }
 
     fn failures(&self, pod: &str) -> usize {
