@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
@@ -52,31 +52,14 @@ impl DurableLedger {
             .create(directory)
             .map_err(|source| LedgerError::Directory { path: directory.into(), source })?;
         let path = directory.join(FILE);
+        if !path.exists() {
+            make(directory, &path)?;
+        }
         // redb takes an empty file for a new one; here it is the rest of a ledger that was lost.
         if fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
             return Err(LedgerError::Damaged { path, detail: "it is empty".into() });
         }
-        let open = || -> Result<Database, redb::Error> {
-            let database =
-                Builder::new().set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(&path)?;
-            let transaction = database.begin_write()?;
-            {
-                let mut numbers = transaction.open_table(NUMBERS)?;
-                if numbers.get("format")?.is_none() {
-                    numbers.insert("format", FORMAT)?;
-                }
-                transaction.open_table(HELD)?;
-                transaction.open_table(PROBES)?;
-                transaction.open_table(BUDGETS)?;
-            }
-            transaction.commit()?;
-            Ok(database)
-        };
-        let database = open().map_err(|error| of_database(&path, error))?;
-        // A new file is only there for good once its directory is.
-        fs::File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|source| LedgerError::Directory { path: directory.into(), source })?;
+        let database = open_file(&path).map_err(|error| of_database(&path, error))?;
         let kept = load(&path, &database)?;
         Ok((Self { path, database, kept: kept.clone() }, kept))
     }
@@ -108,6 +91,42 @@ impl LedgerStore for DurableLedger {
         }
         Ok(())
     }
+}
+
+/// Makes a new ledger aside and gives it its name when it is whole: whoever finds the name finds a ledger, though
+/// this process is killed, and though another makes one at the same time.
+fn make(directory: &Path, path: &Path) -> Result<(), LedgerError> {
+    let aside = path.with_extension(format!("redb.new-{}", std::process::id()));
+    let failed = |source| LedgerError::Directory { path: directory.into(), source };
+    if aside.exists() {
+        fs::remove_file(&aside).map_err(failed)?;
+    }
+    drop(open_file(&aside).map_err(|error| of_database(&aside, error))?);
+    match fs::hard_link(&aside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        linked => linked.map_err(failed)?,
+    }
+    fs::remove_file(&aside).map_err(failed)?;
+    // A new file is only there for good once its directory is.
+    fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
+/// The database in a file, made where there is none, with its tables.
+fn open_file(path: &Path) -> Result<Database, redb::Error> {
+    let database =
+        Builder::new().set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(path)?;
+    let transaction = database.begin_write()?;
+    {
+        let mut numbers = transaction.open_table(NUMBERS)?;
+        if numbers.get("format")?.is_none() {
+            numbers.insert("format", FORMAT)?;
+        }
+        transaction.open_table(HELD)?;
+        transaction.open_table(PROBES)?;
+        transaction.open_table(BUDGETS)?;
+    }
+    transaction.commit()?;
+    Ok(database)
 }
 
 fn write_changes<K: Ord, V: PartialEq + Serialize>(

@@ -53,6 +53,17 @@ fn two_agents_cannot_share_a_state_directory() {
 }
 
 #[test]
+fn a_first_start_that_was_cut_short_left_nothing_in_the_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let aside = path(&directory).with_extension(format!("redb.new-{}", std::process::id()));
+    fs::write(&aside, b"half of it").unwrap();
+    DurableLedger::open(directory.path()).unwrap();
+    let names: Vec<_> =
+        fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [FILE]);
+}
+
+#[test]
 fn a_damaged_file_is_refused_with_the_way_out_and_left_as_it_is() {
     let sound = fs::read(path(&written(1))).unwrap();
     let half = sound[..sound.len() / 2].to_vec();
