@@ -63,6 +63,7 @@ const BUILD: &[(&str, Probe)] = &[
     ("kmod", Cmd("depmod")),
     ("rsync", Cmd("rsync")),
     ("xz-utils", Cmd("xz")),
+    ("python3", Cmd("python3")),
 ];
 
 const DISK: &[(&str, Probe)] = &[("e2fsprogs", Cmd("mkfs.ext4"))];
