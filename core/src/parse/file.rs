@@ -14,7 +14,7 @@ use crate::{
     tree::{Role, Tree},
 };
 
-/// Reads every YAML file of `tree`.
+/// Reads every file of `tree` that holds documents.
 pub(super) fn read_tree(
     tree: &Tree,
     cache: &mut FileCache,
@@ -32,7 +32,7 @@ pub(super) fn read_tree(
     for (path, error) in &tree.refused {
         reader.unreadable(path, error);
     }
-    for (path, bytes) in tree.files.iter().filter(|(path, _)| extension(path).is_some_and(is_yaml)) {
+    for (path, bytes) in tree.files.iter().filter(|(path, _)| extension(path).is_some_and(holds_documents)) {
         reader.file(path, bytes);
     }
 }
@@ -49,7 +49,7 @@ impl Reader<'_> {
     /// A path that could not be read. It may have been a folder.
     fn unreadable(&mut self, path: &str, error: &str) {
         let place = self.place(path, 1);
-        if self.tree.source.role == Role::Platform && extension(path).is_none_or(is_yaml) {
+        if self.tree.source.role == Role::Platform && extension(path).is_none_or(holds_documents) {
             self.doubt(path, &place, error);
         }
         self.parsed.broken.push(Broken { place, experiment: None, message: error.to_owned() });
@@ -158,6 +158,6 @@ fn extension(path: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(_, extension)| extension)
 }
 
-fn is_yaml(extension: &str) -> bool {
-    extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")
+fn holds_documents(extension: &str) -> bool {
+    ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

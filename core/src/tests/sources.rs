@@ -28,6 +28,33 @@ fn one_broken_file_among_ten_stops_only_itself() {
 }
 
 #[test]
+fn experiments_and_guardrails_in_json_count_as_those_in_yaml_do() {
+    let mut world = World::with(pods(3));
+    let experiment = serde_json::json!({
+        "apiVersion": "chaos-mesh.org/v1alpha1",
+        "kind": "KernelChaos",
+        "metadata": {"name": "x", "namespace": "app"},
+        "spec": {
+            "mode": "one",
+            "selector": {"namespaces": ["app"]},
+            "failKernRequest": {"failtype": 0, "callchain": [{"funcname": "__x64_sys_mount"}]},
+        },
+    });
+    let guardrail = serde_json::json!({
+        "apiVersion": "faultline.dev/v1alpha1",
+        "kind": "Guardrail",
+        "metadata": {"name": "g"},
+        "spec": {"module": {"path": "modules/g"}},
+    });
+    world.write("x.json", experiment.to_string()).settle();
+    assert_eq!(world.run("x").state, RunState::Running);
+    let files = [("g.json", guardrail.to_string()), ("modules/g", "deny".to_owned())];
+    world.platform = Some(files.map(|(path, text)| (path.to_owned(), text)).into());
+    world.settle();
+    assert_eq!((world.run("x").state, world.run("x").reason), (RunState::Stopped, Reason::Denied));
+}
+
+#[test]
 fn a_run_whose_document_breaks_is_held_and_goes_on_when_it_is_fixed() {
     for breakage in ["mood: one", "{ [", "mode: one\nmode: all"] {
         let mut world = ten();
