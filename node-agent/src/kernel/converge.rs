@@ -240,21 +240,21 @@ impl Pass {
         for index in &retired {
             disarm(engine, *index);
         }
-        // Where the kernel does not let us wait or look, the places are not used again: 1,024 is enough to
-        // lose some, and a program must never read another probe's entry as its own.
-        if retired.is_empty()
-            || engine.maps.wait_for_programs().is_err()
-            || self.sweep(engine, &retired).is_err()
-        {
+        if retired.is_empty() {
             return;
         }
+        let is_quiet = engine.maps.wait_for_programs().is_ok() && self.sweep(engine, &retired).is_ok();
         for (id, index) in &self.replaced {
             let counted = engine.maps.counters(*index);
             if let Some(probe) = engine.probes.get_mut(id) {
                 probe.base = probe.base + counted;
             }
         }
-        engine.free.extend(retired);
+        // Where the kernel does not let us wait or look, the places are not used again: 1,024 is enough to lose some,
+        // and a program must never read another probe's entry as its own.
+        if is_quiet {
+            engine.free.extend(retired);
+        }
     }
 
     /// Cgroups made while their parent's list was being dropped may have inherited the old one.

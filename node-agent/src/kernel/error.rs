@@ -46,6 +46,15 @@ pub enum OpenError {
         /// `confidentiality`.
         mode: String,
     },
+    /// The agent would not know itself, nor its own cgroup, as the kernel does.
+    #[error(
+        "the agent runs in a {namespace} namespace of its own and could not keep itself out of its faults: run it in \
+         the host's (`hostPID: true`, `--pid=host`, `--cgroupns=host`)"
+    )]
+    Namespace {
+        /// `pid` or `cgroup`.
+        namespace: &'static str,
+    },
     /// There is no cgroup v2 tree.
     #[error("no cgroup v2 mount in /proc/self/mountinfo")]
     NoCgroup2,

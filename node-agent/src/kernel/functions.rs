@@ -26,10 +26,14 @@ struct Function {
     number: u16,
 }
 
-/// All functions in use, by the name the chains use.
+/// All functions in use.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
-    live: BTreeMap<String, Function>,
+    /// By BTF id: a function carries one pair of programs however often and however spelt chains name it. Two pairs
+    /// would take each other's records for activations that are over.
+    live: BTreeMap<u32, Function>,
+    /// What the names in chains mean.
+    meant: BTreeMap<String, u32>,
 }
 
 /// What attaching draws on.
@@ -45,22 +49,32 @@ pub(super) type Resolved = BTreeMap<String, Result<u16, ProbeError>>;
 impl Functions {
     /// Attaches what is not attached yet.
     pub(super) fn ensure(&mut self, names: &BTreeSet<&str>, ground: &mut Ground<'_>) -> Resolved {
-        let fresh: Vec<&str> = names.iter().copied().filter(|name| !self.live.contains_key(*name)).collect();
-        let mut resolved: Resolved =
-            self.live.iter().map(|(name, function)| (name.clone(), Ok(function.number))).collect();
+        let fresh: Vec<&str> = names.iter().copied().filter(|name| !self.meant.contains_key(*name)).collect();
+        let numbers = self.meant.iter().filter_map(|(name, id)| Some((name, self.live.get(id)?.number)));
+        let mut resolved: Resolved = numbers.map(|(name, number)| (name.clone(), Ok(number))).collect();
         if fresh.is_empty() {
             return resolved;
         }
         for (name, found) in look_up(&fresh) {
-            let frame = found.and_then(|found| self.attach(&name, &found, ground));
+            let frame = found.and_then(|found| self.number_of(&name, &found, ground));
             resolved.insert(name, frame);
         }
         resolved
     }
 
+    fn number_of(&mut self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<u16, ProbeError> {
+        let number = match self.live.get(&found.btf_id) {
+            Some(function) => function.number,
+            None => self.attach(name, found, ground)?,
+        };
+        self.meant.insert(name.to_owned(), found.btf_id);
+        Ok(number)
+    }
+
     /// Detaches all but the `used` ones.
     pub(super) fn keep(&mut self, used: &BTreeSet<&str>) {
-        self.live.retain(|name, _| used.contains(name.as_str()));
+        self.meant.retain(|name, _| used.contains(name.as_str()));
+        self.live.retain(|id, _| self.meant.values().any(|meant| meant == id));
     }
 
     /// The programs attached.
@@ -81,7 +95,7 @@ impl Functions {
             reason: error.to_string(),
         })?;
         ground.maps.globals.store(Unit::Function(number).offset(), *ground.generation);
-        self.live.insert(name.to_owned(), Function { entry, exit, number });
+        self.live.insert(btf_id, Function { entry, exit, number });
         Ok(number)
     }
 }

@@ -16,8 +16,8 @@ use super::programs::{AttachError, Live};
 use super::spec::FaultKind;
 use super::symbols::Symbol;
 
-/// The generation of a gate that is only tried: never active.
-const DISARMED: u64 = 0;
+/// The generation of a gate that is only tried: never active, for generations count up from 1.
+const DISARMED: u64 = u64::MAX;
 
 /// Gates by fault.
 #[derive(Debug)]
@@ -93,14 +93,14 @@ fn attempt(
     host: &Host,
     symbol: &Symbol,
 ) -> Result<TargetFacts, Unusable> {
-    let missing = || match &symbol.clone {
-        Some(clone) if symbol.addresses.is_empty() => Unusable::Clone { clone: clone.clone() },
-        _ => Unusable::Missing { option: host.option(option_of(kind)) },
-    };
-    let target = TargetFacts::from_btf(btf, kind.target()).map_err(|_| missing())?;
-    if symbol.addresses.is_empty() {
-        return Err(missing());
+    if let Some(clone) = &symbol.clone {
+        return Err(Unusable::Clone { clone: clone.clone() });
     }
+    if symbol.addresses.is_empty() {
+        return Err(Unusable::Missing { option: host.option(option_of(kind)) });
+    }
+    let target = TargetFacts::from_btf(btf, kind.target())
+        .map_err(|missing| Unusable::Refused { reason: format!("its description in BTF has {missing}") })?;
     let refused = |error: AttachError| match error {
         error if error.is_not_modifiable() => {
             Unusable::NotInjectable { option: host.option("CONFIG_FUNCTION_ERROR_INJECTION") }

@@ -43,6 +43,9 @@ impl Host {
         if self.lockdown == "confidentiality" {
             return Err(OpenError::Lockdown { mode: self.lockdown.clone() });
         }
+        if let Some(namespace) = foreign_namespace() {
+            return Err(OpenError::Namespace { namespace });
+        }
         self.cgroup2.clone().ok_or(OpenError::NoCgroup2)
     }
 
@@ -61,11 +64,32 @@ pub(super) fn own_cgroup(mount: &Path) -> Option<PathBuf> {
     directory.is_dir().then_some(directory)
 }
 
-/// CPUs that may ever come online: maps per CPU have a value for each.
-pub(super) fn possible_cpus() -> usize {
-    let text = read("/sys/devices/system/cpu/possible");
-    let last = text.trim().rsplit(['-', ',']).next().and_then(|last| last.parse::<usize>().ok());
-    last.map_or(1, |last| last + 1)
+/// CPUs that may ever come online: maps per CPU have a value for each, and the kernel writes as many.
+///
+/// # Errors
+/// The kernel does not say.
+pub(super) fn possible_cpus() -> Result<usize, OpenError> {
+    let path = PathBuf::from("/sys/devices/system/cpu/possible");
+    let text = fs::read_to_string(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    cpus_in(&text).ok_or_else(|| OpenError::Io { path, source: std::io::ErrorKind::InvalidData.into() })
+}
+
+/// One more than the last of a list such as `0-3,8`.
+fn cpus_in(list: &str) -> Option<usize> {
+    list.trim().rsplit(['-', ',']).next()?.parse::<usize>().ok()?.checked_add(1)
+}
+
+/// The kernel's numbers of the first namespaces, as `/proc/self/ns` shows them (`PROC_PID_INIT_INO` and
+/// `PROC_CGROUP_INIT_INO` of its proc_ns.h).
+const FIRST_NAMESPACES: [(&str, &str); 2] = [("pid", "pid:[4026531836]"), ("cgroup", "cgroup:[4026531835]")];
+
+/// The first namespace that this process sees another of than the kernel does: programs would take other processes
+/// for the agent, and the agent's own cgroup could not be told.
+fn foreign_namespace() -> Option<&'static str> {
+    let differs = |name: &str, first: &str| {
+        fs::read_link(format!("/proc/self/ns/{name}")).is_ok_and(|link| link.as_os_str() != first)
+    };
+    FIRST_NAMESPACES.iter().find(|(name, first)| differs(name, first)).map(|(name, _)| *name)
 }
 
 fn read(path: &str) -> String {
@@ -120,6 +144,12 @@ mod tests {
         assert_eq!(version("5.15.0-105-generic"), Some((5, 15)));
         assert!(version("5.4.0").unwrap() < OLDEST && version("6.1.192-lab").unwrap() > OLDEST);
         assert_eq!(version("unknown"), None);
+    }
+
+    #[test]
+    fn the_last_possible_cpu_counts_or_nothing_does() {
+        assert_eq!([cpus_in("0\n"), cpus_in("0-3\n"), cpus_in("0-3,8-15")], [Some(1), Some(4), Some(16)]);
+        assert_eq!([cpus_in(""), cpus_in("0-")], [None, None]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Maps {
         };
         let mapped = |source| OpenError::Io { path: "a BPF map's memory".into(), source };
         let (globals, hot) = (words(MapId::Globals).map_err(mapped)?, words(MapId::Hot).map_err(mapped)?);
-        Ok(Self { barrier, globals, hot, maps, cpus: possible_cpus() })
+        Ok(Self { barrier, globals, hot, maps, cpus: possible_cpus()? })
     }
 
     /// The descriptor that programs are linked with.

@@ -52,8 +52,9 @@ pub enum Unusable {
         /// The configuration option that would add it, with what this kernel's configuration says of it.
         option: String,
     },
-    /// Only a specialised copy is left, which has no BTF and cannot be attached to.
-    #[error("the compiler left only the clone {clone}")]
+    /// There is a specialised copy, which has no BTF and cannot be attached to. Where the function itself is there
+    /// too, nobody may call it any more.
+    #[error("callers use the compiler's clone {clone}, which nothing can be attached to")]
     Clone {
         /// The symbol, for example `should_fail_bio.constprop.0`.
         clone: String,

@@ -7,6 +7,9 @@ use std::io::{BufRead, BufReader};
 /// Where the kernel shows its symbol table.
 pub(super) const TABLE: &str = "/proc/kallsyms";
 
+/// How compilers mark a copy that is called in place of the function. (`.cold` is only a part of it elsewhere.)
+const CLONES: [&str; 3] = ["constprop", "isra", "part"];
+
 /// What the symbol table says of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Symbol {
@@ -44,7 +47,8 @@ fn find_in<'a>(
         }
         if let Some(symbol) = found.get_mut(name) {
             symbol.addresses.push(u64::from_str_radix(address, 16).unwrap_or(0));
-        } else if let Some((base, _)) = name.split_once('.')
+        } else if let Some((base, suffix)) = name.split_once('.')
+            && CLONES.iter().any(|kind| suffix.starts_with(kind))
             && let Some(symbol) = found.get_mut(base)
         {
             symbol.clone.get_or_insert_with(|| name.to_owned());
@@ -59,9 +63,10 @@ mod tests {
     #[test]
     fn modules_and_data_are_passed_over_and_clones_are_noted() {
         let table = "ffffffff81000010 T wanted\nffffffff81000020 d wanted\nffffffffc0000010 t wanted [ext4]\n\
-                     ffffffff81000030 t twice\nffffffff81000040 t twice\nffffffff81000050 t only.constprop.0\n";
+                     ffffffff81000030 t twice\nffffffff81000040 t twice\nffffffff81000050 t only.constprop.0\n\
+                     ffffffff81000060 t wanted.cold\n";
         let found = find_in(table.as_bytes(), ["wanted", "twice", "only", "absent"].into_iter()).unwrap();
-        assert_eq!(found["wanted"].addresses, [0xffff_ffff_8100_0010]);
+        assert_eq!(found["wanted"], Symbol { addresses: vec![0xffff_ffff_8100_0010], clone: None });
         assert_eq!(found["twice"].addresses.len(), 2);
         assert_eq!(found["only"], Symbol { addresses: vec![], clone: Some("only.constprop.0".into()) });
         assert_eq!(found["absent"], Symbol::default());

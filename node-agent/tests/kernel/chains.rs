@@ -57,6 +57,19 @@ fn a_system_call_may_be_spelt_as_manifests_do() {
 }
 
 #[test]
+fn two_probes_that_spell_a_function_differently_share_its_programs() {
+    let Some(mut world) = World::new() else { return };
+    let (target, mut victim) = world.container("target");
+    let first = failing_mounts(&target).times(3);
+    let second = failing_mounts(&target).frames(&["sys_mount"]).times(2);
+    world.arm(&[first.clone(), second.clone()]);
+    assert_eq!(victim.ask("mount 20 1").failed, 5);
+    assert_eq!([world.counters(&first).injections, world.counters(&second).injections], [3, 2]);
+    world.arm(std::slice::from_ref(&second));
+    assert_eq!(world.engine.programs().len(), 5, "one gate, one pair for the function, two followers");
+}
+
+#[test]
 fn an_unknown_frame_is_refused_with_its_neighbours_and_harms_no_other_probe() {
     let Some(mut world) = World::new() else { return };
     let (target, mut victim) = world.container("target");
