@@ -143,6 +143,23 @@ fn guardrails_that_were_never_read_or_not_for_too_long_let_nothing_pass() {
 }
 
 #[test]
+fn a_platform_path_that_cannot_be_read_lets_nothing_pass_whatever_it_is_called() {
+    let reason = |path: &str| {
+        let mut world = World::with(pods(1));
+        world.write("x.yaml", Document::named("x").yaml());
+        let mut platform = tree("platform", Role::Platform, &[]);
+        platform.refused.insert(path.to_owned(), "it cannot be read".to_owned());
+        world.fetched = Some(vec![Fetched::Fresh(platform.into()), world.fetch().remove(0)]);
+        let report = world.plan().0.report;
+        report.why_nots.into_iter().find(|why_not| why_not.subject == "app/x").and_then(|found| found.reason)
+    };
+    for path in ["org", "org/guardrails.d", "v1.2", "g.yaml", "g.JSON", "README.md"] {
+        assert_eq!(reason(path), Some(Reason::Undecided), "{path}");
+    }
+    assert_eq!(reason("modules/unused.wasm"), None, "no guardrail names it");
+}
+
+#[test]
 fn of_two_places_the_incumbent_keeps_the_experiment_and_both_are_named() {
     let mut world = World::with(pods(1));
     world.write("m.yaml", Document::named("x").yaml()).settle();
