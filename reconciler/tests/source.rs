@@ -141,6 +141,26 @@ fn symlinks_out_of_the_source_are_refused_with_the_reason() {
 }
 
 #[test]
+fn a_folder_that_a_symlink_no_longer_reaches_is_refused_and_not_left_out() {
+    let root = TempDir::new().unwrap();
+    write(root.path(), ".releases/v1/a.yaml", "a");
+    write(root.path(), "LICENSE", "of no interest");
+    symlink(".releases/v1", root.path().join("org")).unwrap();
+    symlink("LICENSE", root.path().join("COPYING")).unwrap();
+    let mut directory = source(root.path());
+    let before = fresh(&mut directory);
+    assert_eq!((paths(&before), before.refused.len()), (vec!["org/a.yaml"], 0));
+
+    fs::rename(root.path().join(".releases/v1"), root.path().join(".releases/v2")).unwrap();
+    symlink("LICENSE/inside", root.path().join("below-a-file")).unwrap();
+    let after = fresh(&mut directory);
+    assert!(after.files.is_empty());
+    assert_eq!(after.refused["org"], "the symlink leads nowhere");
+    assert!(after.refused["below-a-file"].starts_with("it cannot be read"), "{:?}", after.refused);
+    assert_eq!(after.refused.len(), 2);
+}
+
+#[test]
 fn what_is_not_a_regular_file_is_refused_and_never_opened() {
     let root = TempDir::new().unwrap();
     let make =

@@ -89,12 +89,12 @@ impl Walk<'_> {
                 }
                 Err(refusal) => self.refuse(&path, refusal.to_string()),
             },
-            // Without a known ending it is only of interest where it might hide a directory of documents.
-            (Err(refusal @ (Refusal::Escapes | Refusal::Loop)), _) => self.refuse(&path, refusal.to_string()),
+            // Found, and of no interest.
+            (Ok(_), None) => Ok(()),
             // Gone since the directory was listed.
             (Err(Refusal::Dangling), _) if !entry.is_symlink => Ok(()),
-            (Err(refusal), Some(_)) => self.refuse(&path, refusal.to_string()),
-            (_, None) => Ok(()),
+            // Whatever it is called, it might have been a directory of documents.
+            (Err(refusal), _) => self.refuse(&path, refusal.to_string()),
         }
     }
 
