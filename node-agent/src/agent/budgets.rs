@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Agent};
 use crate::{
-    ledger::{Budget, BudgetName, Mark},
+    ledger::{Budget, BudgetName, Mark, Remembered, Tally},
     telemetry::Event,
 };
 
@@ -34,7 +34,7 @@ impl Agent {
                 gone.insert(name.clone());
             }
         }
-        self.credit_injections(&gone);
+        self.credit_all(spent);
         for name in gone {
             let now = spent.get(&name).copied().unwrap_or_default();
             let Some(budget) = self.ledger.budgets.get_mut(&name) else { continue };
@@ -46,16 +46,11 @@ impl Agent {
         settled
     }
 
-    /// What probes injected since their marks, by the kernel's last known count of their budgets. Where the count is
-    /// gone, so is the mark.
-    fn credit_injections(&mut self, gone: &BTreeSet<BudgetName>) {
+    /// Nothing is attached at a start, so the marks of what the kernel speaks of have served.
+    fn credit_all(&mut self, spent: &BTreeMap<BudgetName, u64>) {
         for remembered in self.ledger.probes.values_mut() {
-            let name = remembered.budget();
-            let budget = self.ledger.budgets.get(&name);
-            if let (Some(mark), Some(budget)) = (remembered.mark, budget) {
-                remembered.tally.injections = mark.injections + budget.seen.saturating_sub(mark.seen);
-            }
-            if gone.contains(&name) {
+            credit(remembered, &self.ledger.budgets);
+            if spent.contains_key(&remembered.budget()) {
                 remembered.mark = None;
             }
         }
@@ -74,6 +69,10 @@ impl Agent {
 
     /// Notes, before they are attached, that these may spend, and from which count on. True where that is news.
     pub(super) fn grant(&mut self, wanted: &BTreeSet<String>) -> bool {
+        // What can inject nothing spends nothing, and cannot say what was spent before.
+        if !self.identity.can_inject() {
+            return false;
+        }
         let mut news = false;
         for id in wanted.iter().filter(|id| !self.attached.contains_key(*id)) {
             let Some(remembered) = self.ledger.probes.get_mut(id) else { continue };
@@ -96,12 +95,26 @@ impl Agent {
     }
 
     /// The tally of a probe that was just detached: its injections are what its budget lost since its mark.
-    pub(super) fn fold(&mut self, id: &str, since: crate::ledger::Tally) {
+    pub(super) fn fold(&mut self, id: &str, since: Tally) {
         let Some(remembered) = self.ledger.probes.get_mut(id) else { return };
         remembered.tally = remembered.tally.plus(since);
-        let budget = self.ledger.budgets.get(&remembered.budget());
-        if let (Some(mark), Some(budget)) = (remembered.mark.take(), budget) {
-            remembered.tally.injections = mark.injections + budget.seen.saturating_sub(mark.seen);
+        credit(remembered, &self.ledger.budgets);
+    }
+
+    /// After a try: what is not attached draws from nothing. Its mark has served, or another's injections would be
+    /// credited to it as well; and what nothing draws from is granted to nobody, so that no reboot forfeits it. Where
+    /// the kernel does not say what is spent, both stay.
+    pub(super) fn release(&mut self, spent: &BTreeMap<BudgetName, u64>) {
+        for (id, remembered) in &mut self.ledger.probes {
+            let told = remembered.mark.is_some() && spent.contains_key(&remembered.budget());
+            if told && !self.attached.contains_key(id) {
+                credit(remembered, &self.ledger.budgets);
+                remembered.mark = None;
+            }
+        }
+        let drawn = self.drawn();
+        for (name, budget) in &mut self.ledger.budgets {
+            budget.granted &= drawn.contains_key(name) || !spent.contains_key(name);
         }
     }
 
@@ -120,7 +133,7 @@ impl Agent {
             self.ledger.probes.remove(&id);
             self.ends.remove(&id);
         }
-        let drawn: BTreeSet<_> = self.ledger.probes.values().map(crate::ledger::Remembered::budget).collect();
+        let drawn: BTreeSet<_> = self.ledger.probes.values().map(Remembered::budget).collect();
         self.ledger.budgets.retain(|name, _| {
             let keep = drawn.contains(name);
             if !keep {
@@ -128,6 +141,13 @@ impl Agent {
             }
             keep
         });
+    }
+}
+
+/// What a probe injected since its mark, by the kernel's last known count of its budget.
+fn credit(remembered: &mut Remembered, budgets: &BTreeMap<BudgetName, Budget>) {
+    if let (Some(mark), Some(budget)) = (remembered.mark, budgets.get(&remembered.budget())) {
+        remembered.tally.injections = mark.injections + budget.seen.saturating_sub(mark.seen);
     }
 }
 

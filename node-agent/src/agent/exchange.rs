@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use faultline_core::inventory::KernelReport;
+use faultline_core::inventory::{Injectability, KernelReport};
 use faultline_wire::{AgentMessage, client::Received, message::Welcome};
 
 use super::Wanted;
@@ -21,6 +21,14 @@ pub struct Identity {
     pub boot_id: String,
     /// What its kernel can do.
     pub kernel: KernelReport,
+}
+
+impl Identity {
+    /// Whether its kernel can inject any fault.
+    #[must_use]
+    pub fn can_inject(&self) -> bool {
+        self.kernel.faults.values().any(|can| matches!(can, Injectability::Yes { .. }))
+    }
 }
 
 /// What happened.

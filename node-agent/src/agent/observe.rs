@@ -40,6 +40,7 @@ impl Agent {
                 *known = tally;
             }
         }
+        self.release(&spent);
         self.forget(actions);
         actions.push(Action::Store);
         let waiting = self.wants_more(&tried, now);
@@ -76,19 +77,6 @@ impl Agent {
     }
 
     fn has_failed(&mut self, id: String, error: String, actions: &mut Vec<Action>) {
-        // Nothing of it is attached, so it cannot have spent anything, unless it once was.
-        if let Some(known) = self.ledger.probes.get_mut(&id)
-            && known.attached_at.is_none()
-        {
-            known.mark = None;
-            let name = known.budget();
-            let others = self.ledger.probes.values();
-            let spendable =
-                others.filter(|other| other.budget() == name).any(|other| other.attached_at.is_some());
-            if let Some(budget) = self.ledger.budgets.get_mut(&name) {
-                budget.granted = spendable;
-            }
-        }
         if self.failures.get(&id) != Some(&error) {
             self.refresh_after = REFRESH;
             actions.push(Action::Note(Event::Failed { id: id.clone(), error: error.clone() }));

@@ -81,7 +81,7 @@ impl Agent {
     }
 
     /// Which attached probe draws from which budget.
-    fn drawn(&self) -> BTreeMap<BudgetName, String> {
+    pub(super) fn drawn(&self) -> BTreeMap<BudgetName, String> {
         let known = self.attached.keys().filter_map(|id| Some((id, self.ledger.probes.get(id)?)));
         known.map(|(id, known)| (known.budget(), id.clone())).collect()
     }

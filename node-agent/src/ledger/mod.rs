@@ -138,7 +138,7 @@ pub struct Budget {
     pub earlier: u64,
     /// Spent in this boot, as the kernel last said.
     pub seen: u64,
-    /// Whether a probe was attached that could spend what is left.
+    /// Whether a probe that can spend what is left is attached, or may be since the process died.
     pub granted: bool,
     /// Forfeited in all.
     pub lost: u64,

@@ -69,6 +69,37 @@ fn a_reboot_takes_nothing_from_what_could_not_spend() {
 }
 
 #[test]
+fn a_reboot_after_a_clean_stop_takes_nothing() {
+    let mut rig = Rig::new();
+    let id = probe("a", "pod").id;
+    rig.open();
+    rig.desire(&set(1, &[times("a", "pod", 7)]));
+    assert_eq!(rig.hammer(&id, 2), 2);
+    rig.feed(Input::Stop);
+    let mut rig = rig.reboot();
+    assert!(rig.settled.lost.is_empty());
+    rig.open();
+    rig.renew();
+    assert_eq!(rig.hammer(&id, 100), 5);
+    // It was granted again: a reboot in the middle does forfeit.
+    let rig = rig.reboot();
+    assert_eq!(rig.settled.lost.values().collect::<Vec<_>>(), [&5]);
+}
+
+#[test]
+fn a_budget_stays_granted_while_anything_draws_from_it() {
+    let mut rig = Rig::new();
+    let new = probe("a", "new").id;
+    rig.open();
+    rig.desire(&set(1, &[times("a", "old", 7)]));
+    rig.desire(&set(2, &[times("a", "new", 7)]));
+    assert_eq!(rig.hammer(&new, 2), 2);
+    rig.renew();
+    let rig = rig.reboot();
+    assert_eq!(rig.settled.lost.values().collect::<Vec<_>>(), [&5]);
+}
+
+#[test]
 fn an_unlimited_run_goes_on_after_a_reboot() {
     let mut rig = Rig::new();
     let id = probe("a", "pod").id;
@@ -129,6 +160,60 @@ fn a_replacement_goes_on_with_the_slots_budget_and_never_beside_its_predecessor(
     let counted = |id| rig.report_of(id).counters.injections;
     assert_eq!((counted(&old), counted(&new)), (3, 4));
     assert_eq!(rig.last_ack().probes[0].state, ProbeState::Attached);
+}
+
+#[test]
+fn what_a_replacement_injects_is_not_credited_to_a_predecessor_that_was_tried_in_vain() {
+    let mut rig = Rig::new();
+    let (old, new) = (probe("a", "old").id, probe("a", "new").id);
+    rig.open();
+    rig.desire(&set(1, &[times("a", "old", 7)]));
+    assert_eq!(rig.hammer(&old, 3), 3);
+    rig.swap_container();
+    for _ in 0..2 {
+        // The first finds it gone, the second tries to attach it again.
+        rig.wait(LONGEST_REFRESH);
+        rig.renew();
+    }
+    assert!(matches!(rig.state_of(&old), ProbeState::Failed { .. }));
+    rig.swap_container();
+    rig.desire(&set(2, &[times("a", "new", 7)]));
+    assert_eq!(rig.hammer(&new, 10), 4);
+    let rig = rig.crash();
+    let counted = |id| rig.report_of(id).counters.injections;
+    assert_eq!((counted(&old), counted(&new)), (3, 4));
+}
+
+#[test]
+fn what_a_replacement_injects_is_not_credited_to_a_predecessor_that_a_restart_detached() {
+    let mut rig = Rig::new();
+    let (old, new) = (probe("a", "old").id, probe("a", "new").id);
+    rig.open();
+    rig.desire(&set(1, &[times("a", "old", 7)]));
+    assert_eq!(rig.hammer(&old, 3), 3);
+    let mut rig = rig.crash();
+    rig.open();
+    rig.desire(&set(2, &[times("a", "new", 7)]));
+    assert_eq!(rig.hammer(&new, 10), 4);
+    let rig = rig.crash();
+    let counted = |id| rig.report_of(id).counters.injections;
+    assert_eq!((counted(&old), counted(&new)), (3, 4));
+}
+
+#[test]
+fn an_engine_that_does_not_open_for_a_while_costs_no_count_and_grants_nothing() {
+    let mut rig = Rig::new();
+    let (old, new) = (probe("a", "old").id, probe("b", "new").id);
+    rig.open();
+    rig.desire(&set(1, &[probe("a", "old")]));
+    rig.hammer(&old, 3);
+    let mut rig = rig.crash_and_lose_the_engine();
+    rig.open();
+    rig.desire(&set(2, &[probe("a", "old"), times("b", "new", 7)]));
+    assert!(matches!(rig.state_of(&new), ProbeState::Failed { .. }));
+    assert!(!rig.store.kept.budgets[&rig.store.kept.probes[&new].budget()].granted);
+    let rig = rig.crash();
+    assert_eq!(rig.report_of(&old).counters.injections, 3);
 }
 
 #[test]

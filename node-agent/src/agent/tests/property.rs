@@ -6,8 +6,8 @@ use super::{super::*, rig::*};
 /// Something that happens to a node.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A newer set: limits of two experiments, `None` where one is not in it.
-    Newer([Option<u64>; 2]),
+    /// A newer set: limits of two experiments, `None` where one is not in it, and which pod is hit.
+    Newer([Option<u64>; 2], usize),
     /// An older set.
     Older,
     Renew,
@@ -18,12 +18,14 @@ enum Step {
     Close,
     Crash,
     Reboot,
+    /// The target's container ends, or starts again.
+    Container,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let limit = prop::option::of(1..10_u64);
     prop_oneof![
-        3 => [limit.clone(), limit].prop_map(Step::Newer),
+        3 => ([limit.clone(), limit], 0..2_usize).prop_map(|(limits, pod)| Step::Newer(limits, pod)),
         1 => Just(Step::Older),
         3 => Just(Step::Renew),
         1 => (0..40_u64).prop_map(Step::LateRenew),
@@ -32,29 +34,32 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Close),
         1 => Just(Step::Crash),
         1 => Just(Step::Reboot),
+        1 => Just(Step::Container),
     ]
 }
 
-/// What was ever allowed, and what was injected.
+/// What was ever allowed, and what was injected into which pod.
 #[derive(Default)]
 struct Seen {
     counter: u64,
     most: [u64; 2],
-    injected: [u64; 2],
+    injected: [[u64; 2]; 2],
 }
 
 const NAMES: [&str; 2] = ["a", "b"];
+/// The second takes the first one's slots, and the other way round.
+const PODS: [&str; 2] = ["pod", "other"];
 
 fn take(rig: Rig, step: &Step, seen: &mut Seen) -> Rig {
     let mut rig = rig;
     match *step {
-        Step::Newer(limits) => {
+        Step::Newer(limits, pod) => {
             seen.counter += 1;
             let mut probes = Vec::new();
             for (at, limit) in limits.iter().enumerate() {
                 if let Some(limit) = limit {
                     seen.most[at] = seen.most[at].max(*limit);
-                    probes.push(times(NAMES[at], "pod", *limit));
+                    probes.push(times(NAMES[at], PODS[pod], *limit));
                 }
             }
             rig.desire(&set(seen.counter, &probes));
@@ -71,7 +76,9 @@ fn take(rig: Rig, step: &Step, seen: &mut Seen) -> Rig {
         }
         Step::Hammer(times) => {
             for (at, name) in NAMES.iter().enumerate() {
-                seen.injected[at] += rig.hammer(&probe(name, "pod").id, times);
+                for (of, pod) in PODS.iter().enumerate() {
+                    seen.injected[at][of] += rig.hammer(&probe(name, pod).id, times);
+                }
             }
         }
         Step::Wait(seconds) => rig.wait(SECOND * u32::try_from(seconds).unwrap()),
@@ -79,6 +86,7 @@ fn take(rig: Rig, step: &Step, seen: &mut Seen) -> Rig {
             rig.feed(Input::Closed);
             rig.open();
         }
+        Step::Container => rig.swap_container(),
         Step::Crash => {
             rig = rig.crash();
             rig.open();
@@ -105,10 +113,11 @@ proptest! {
             // A first set may be one that the test calls older.
             prop_assert!(rig.agent.ledger().accepted() <= expected);
             for at in 0..2 {
-                prop_assert!(seen.injected[at] <= seen.most[at], "{:?} of {:?}", seen.injected, seen.most);
+                let injected: u64 = seen.injected[at].iter().sum();
+                prop_assert!(injected <= seen.most[at], "{:?} of {:?}", seen.injected, seen.most);
             }
             let live = rig.kernel.lock().lease() > rig.now.boot;
-            prop_assert!(live || rig.hammer(&probe("a", "pod").id, 1) == 0);
+            prop_assert!(live || PODS.iter().all(|pod| rig.hammer(&probe("a", pod).id, 1) == 0));
             prop_assert_eq!(&rig.store.kept.accepted(), &rig.agent.ledger().accepted());
         }
     }
@@ -124,9 +133,13 @@ proptest! {
         rig.feed(Input::Stop);
         for (at, name) in NAMES.iter().enumerate() {
             let report = rig.agent.report(rig.now);
-            let counted = report.probes.iter().find(|report| report.id == probe(name, "pod").id);
-            let counted = counted.map_or((0, 0), |report| (report.counters.injections, report.spent));
-            prop_assert_eq!(counted, (seen.injected[at], seen.injected[at]));
+            for (of, pod) in PODS.iter().enumerate() {
+                let counted = report.probes.iter().find(|report| report.id == probe(name, pod).id);
+                let injections = counted.map_or(0, |report| report.counters.injections);
+                prop_assert_eq!(injections, seen.injected[at][of], "{} in {}", name, pod);
+                let all: u64 = seen.injected[at].iter().sum();
+                prop_assert!(counted.is_none_or(|report| report.spent == all));
+            }
         }
         let lost = rig.events.iter().filter(|event| matches!(event, Event::BudgetLost { .. })).count();
         prop_assert_eq!(lost, 0);

@@ -15,7 +15,8 @@ use super::super::*;
 use crate::{
     attachments::Attachments,
     cgroups::Cgroups,
-    kernel::{FakeKernel, SharedKernel},
+    inert::InertKernel,
+    kernel::{FakeKernel, Kernel, SharedKernel, Unusable},
     ledger::{LedgerStore as _, VolatileLedger, probe_id},
 };
 
@@ -49,8 +50,21 @@ impl Rig {
     }
 
     fn start(kernel: SharedKernel, store: VolatileLedger, now: Now, boot_id: String, tree: TempDir) -> Self {
+        let opened = Box::new(kernel.clone());
+        Self::start_on(opened, kernel, store, now, boot_id, tree)
+    }
+
+    /// On a kernel that may be another than the one that the test holds.
+    fn start_on(
+        opened: Box<dyn Kernel>,
+        kernel: SharedKernel,
+        store: VolatileLedger,
+        now: Now,
+        boot_id: String,
+        tree: TempDir,
+    ) -> Self {
         let cgroups = Cgroups::open(tree.path(), None).unwrap();
-        let attachments = Attachments::new(Box::new(kernel.clone()), cgroups);
+        let attachments = Attachments::new(opened, cgroups);
         let identity = identity(&boot_id, &attachments);
         let spent = attachments.observe(store.kept.budgets.keys()).spent;
         let (agent, settled) = Agent::new(identity, store.kept.clone(), &spent);
@@ -70,6 +84,18 @@ impl Rig {
         drop(attachments);
         kernel.crash();
         Self::start(kernel, store, now, boot_id, tree)
+    }
+
+    /// The process dies without a word, and the engine does not open for the one that takes its place.
+    pub(super) fn crash_and_lose_the_engine(self) -> Self {
+        let Self { kernel, store, now, boot_id, tree, attachments, .. } = self;
+        drop(attachments);
+        kernel.crash();
+        let mut preflight = kernel.preflight();
+        for verdict in &mut preflight.faults {
+            verdict.mechanism = Err(Unusable::Engine { reason: "no bpf file system".into() });
+        }
+        Self::start_on(Box::new(InertKernel::new(preflight)), kernel, store, now, boot_id, tree)
     }
 
     /// The machine dies, and comes back with nothing but its disk.
@@ -140,6 +166,14 @@ impl Rig {
     pub(super) fn renew_heard(&mut self, heard: BootNanos) {
         let generation = self.agent.ledger().accepted();
         self.feed(Input::Received(Received::Renew(Renew { generation, seq: 1 }), heard));
+    }
+
+    /// The target's container ends; where it has ended, another takes its place.
+    pub(super) fn swap_container(&self) {
+        let victim = self.tree.path().join("victim");
+        if std::fs::remove_dir(&victim).is_err() {
+            std::fs::create_dir(&victim).unwrap();
+        }
     }
 
     /// A task in scope reaches the target that often; how often it failed.
