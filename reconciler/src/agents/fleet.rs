@@ -38,6 +38,13 @@ struct State {
     vouched: Option<Duration>,
 }
 
+impl State {
+    /// The node, if `session` is the one of its sessions that counts.
+    fn counting(&mut self, node: &str, session: u64) -> Option<&mut NodeStatus> {
+        self.nodes.get_mut(node).filter(|status| status.session == Some(session))
+    }
+}
+
 /// What is known of one node.
 #[derive(Clone, Debug)]
 pub struct NodeStatus {
@@ -112,33 +119,39 @@ impl Fleet {
         self.told.subscribe()
     }
 
-    /// A session begins; it replaces one of the same node that may still hang.
+    /// A session begins; it replaces one of the same node that may still hang, and counts for nothing where a later
+    /// one was quicker.
     pub(crate) fn joined(&self, session: u64, report: NodeReport) {
-        self.connected(&report.node, true);
-        self.update(Some(session), report);
+        let mut state = self.state();
+        let known = state.nodes.get(&report.node).and_then(|status| status.session);
+        if known <= Some(session) {
+            self.connected(&report.node, true);
+            self.update(&mut state, session, report);
+        }
     }
 
     /// A report came in. It wakes the loop if it says anything new.
     pub(crate) fn reported(&self, session: u64, report: NodeReport) {
-        if self.is_newest(&report.node, session) {
-            self.update(Some(session), report);
+        let mut state = self.state();
+        if state.counting(&report.node, session).is_some() {
+            self.update(&mut state, session, report);
         }
     }
 
     /// Something was heard of a node: changes its report in place and wakes the loop.
     pub(super) fn amend(&self, node: &str, session: u64, amend: impl FnOnce(&mut NodeReport)) {
-        if let Some(mut report) = self.report_of(node) {
+        let mut state = self.state();
+        if let Some(mut report) = state.counting(node, session).map(|status| status.report.clone()) {
             amend(&mut report);
-            self.reported(session, report);
+            self.update(&mut state, session, report);
         }
     }
 
     /// A session ended.
     pub(super) fn left(&self, node: &str, session: u64) {
         let mut state = self.state();
-        if let Some(status) = state.nodes.get_mut(node).filter(|status| status.session == Some(session)) {
+        if let Some(status) = state.counting(node, session) {
             status.session = None;
-            drop(state);
             self.connected(node, false);
             self.wake.notify_one();
         }
@@ -146,26 +159,22 @@ impl Fleet {
 
     /// Whether no later session of the node has begun.
     pub(super) fn is_newest(&self, node: &str, session: u64) -> bool {
-        self.state().nodes.get(node).is_some_and(|status| status.session == Some(session))
+        self.state().counting(node, session).is_some()
     }
 
-    fn report_of(&self, node: &str) -> Option<NodeReport> {
-        self.state().nodes.get(node).map(|status| status.report.clone())
-    }
-
-    fn update(&self, session: Option<u64>, report: NodeReport) {
-        let heard = self.clock.now();
-        let mut state = self.state();
+    /// `state` is locked since it was found that the session counts: a later one cannot have begun meanwhile.
+    fn update(&self, state: &mut State, session: u64, report: NodeReport) {
+        let (session, heard) = (Some(session), self.clock.now());
         state.injections.count(&report, &self.metrics);
         let before = state.nodes.get(&report.node);
         let news = before.is_none_or(|before| before.session != session || before.report != report);
         state.nodes.insert(report.node.clone(), NodeStatus { session, heard, report });
-        drop(state);
         if news {
             self.wake.notify_one();
         }
     }
 
+    /// To be called with the state locked, so that the gauge never says anything else than it.
     fn connected(&self, node: &str, connected: bool) {
         let labels = NodeLabels { node: node.to_owned() };
         self.metrics.agents.get_or_create(&labels).set(connected.into());
@@ -178,68 +187,4 @@ impl Fleet {
 }
 
 #[cfg(test)]
-mod tests {
-    use faultline_core::{desired::DesiredSet, inventory::KernelReport, ledger::Generation};
-
-    use super::*;
-    use crate::clock::ManualClock;
-
-    fn report(node: &str) -> NodeReport {
-        NodeReport {
-            node: node.to_owned(),
-            boot_id: String::new(),
-            accepted: Generation::default(),
-            kernel: KernelReport { release: String::new(), machine: String::new(), faults: BTreeMap::new() },
-            probes: Vec::new(),
-        }
-    }
-
-    fn fleet() -> (Fleet, Arc<ManualClock>) {
-        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-        (Fleet::new(clock.clone(), Arc::new(Metrics::new()), Arc::new(Notify::new())), clock)
-    }
-
-    #[test]
-    fn leases_are_renewed_only_while_passes_go_through() {
-        let (fleet, clock) = fleet();
-        assert!(!fleet.is_vouched_for(), "no pass has gone through yet");
-        fleet.vouch();
-        clock.advance(SILENCE);
-        assert!(fleet.is_vouched_for());
-        clock.advance(Duration::from_millis(1));
-        assert!(!fleet.is_vouched_for());
-    }
-
-    #[test]
-    fn a_session_is_told_only_what_was_planned_with_its_report() {
-        let (fleet, _) = fleet();
-        let set = || Desired {
-            set: DesiredSet { generation: Generation::default(), probes: Vec::new() },
-            content: String::new(),
-        };
-        let sets = || BTreeMap::from([("a".to_owned(), set())]);
-        let told = fleet.subscribe();
-        fleet.joined(1, report("a"));
-        let (_, seen) = fleet.reports();
-        fleet.joined(2, report("a"));
-        fleet.tell(sets(), seen);
-        assert!(told.borrow().to("a", 1).is_some());
-        assert!(told.borrow().to("a", 2).is_none(), "the pass did not know of this session");
-        fleet.tell(sets(), fleet.reports().1);
-        assert!(told.borrow().to("a", 2).is_some());
-    }
-
-    #[test]
-    fn the_newest_session_of_a_node_counts_and_an_older_one_neither_speaks_nor_leaves_for_it() {
-        let (fleet, _) = fleet();
-        fleet.joined(1, report("a"));
-        fleet.joined(2, report("a"));
-        fleet.reported(1, NodeReport { boot_id: "old".to_owned(), ..report("a") });
-        fleet.left("a", 1);
-        let node = &fleet.nodes()["a"];
-        assert_eq!((node.session, node.report.boot_id.as_str()), (Some(2), ""));
-        fleet.left("a", 2);
-        assert_eq!(fleet.nodes()["a"].session, None);
-        assert_eq!(fleet.reports().0.len(), 1, "what it said last is remembered");
-    }
-}
+mod tests;
