@@ -6,7 +6,10 @@ use std::{
     fs,
     os::unix::{fs::symlink, net::UnixListener},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -261,6 +264,34 @@ fn a_tree_that_is_being_rewritten_is_read_as_it_was_at_one_moment() {
             }
         }
     });
+}
+
+#[test]
+fn renames_elsewhere_on_the_machine_break_no_file() {
+    let (root, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    write(root.path(), ".shared/a.yaml", "a");
+    fs::create_dir(root.path().join("team")).unwrap();
+    symlink("../.shared/a.yaml", root.path().join("team/a.yaml")).unwrap();
+    let (one, two) = (elsewhere.path().join("1"), elsewhere.path().join("2"));
+    fs::write(&one, "").unwrap();
+    let (mut directory, done) = (source(root.path()), AtomicBool::new(false));
+    let refused: Vec<_> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                fs::rename(&one, &two).unwrap();
+                fs::rename(&two, &one).unwrap();
+            }
+        });
+        let fetched: Vec<_> = (0..2000).map(|_| directory.fetch(NOW)).collect();
+        done.store(true, Ordering::Relaxed);
+        let trees = fetched.into_iter().filter_map(|fetched| match fetched {
+            Fetched::Fresh(tree) => Some(tree.refused.clone()),
+            Fetched::Stale { .. } | Fetched::Missing { .. } => None,
+        });
+        trees.flatten().collect()
+    });
+    assert_eq!(refused, []);
+    assert_eq!(paths(&fresh(&mut directory)), ["team/a.yaml"]);
 }
 
 /// Whether a change is told within the time, and what the tree is then.

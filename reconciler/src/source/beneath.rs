@@ -12,6 +12,10 @@ use rustix::{
     io::Errno,
 };
 
+/// How often a path is resolved anew. The kernel gives up on a `..` within a root whenever anything is renamed meanwhile,
+/// anywhere on the machine; one attempt takes microseconds.
+const ATTEMPTS: usize = 64;
+
 /// An open root directory.
 pub(super) struct Root(OwnedFd);
 
@@ -46,6 +50,9 @@ pub(super) enum Refusal {
     Dangling,
     #[error("the symlinks form a loop")]
     Loop,
+    /// Nothing is wrong with the path itself: it is to be tried again later.
+    #[error("something was being renamed during each of {ATTEMPTS} attempts to follow it")]
+    Unsettled,
     #[error("it is {0} and not a regular file")]
     Special(&'static str),
     #[error("it is larger than {0} bytes")]
@@ -101,13 +108,22 @@ impl Root {
 
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Refusal> {
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), beneath).map_err(|errno| match errno {
-            Errno::XDEV => Refusal::Escapes,
-            Errno::NOENT => Refusal::Dangling,
-            Errno::LOOP => Refusal::Loop,
-            errno => Refusal::Io(errno.into()),
-        })
+        settled(|| openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), beneath))
     }
+}
+
+/// What `open` comes to once nothing comes between.
+fn settled<T>(open: impl Fn() -> rustix::io::Result<T>) -> Result<T, Refusal> {
+    for _ in 0..ATTEMPTS {
+        return match open() {
+            Err(Errno::AGAIN | Errno::INTR) => continue,
+            Err(Errno::XDEV) => Err(Refusal::Escapes),
+            Err(Errno::NOENT) => Err(Refusal::Dangling),
+            Err(Errno::LOOP) => Err(Refusal::Loop),
+            opened => opened.map_err(|errno| Refusal::Io(errno.into())),
+        };
+    }
+    Err(Refusal::Unsettled)
 }
 
 /// Refuses everything but a regular file.
@@ -129,5 +145,29 @@ fn fingerprint(stat: &Stat) -> Fingerprint {
         size: stat.st_size,
         modified: (stat.st_mtime, stat.st_mtime_nsec),
         changed: (stat.st_ctime, stat.st_ctime_nsec),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Resolves a path during whose first resolutions something is renamed.
+    fn resolved(disturbed: usize) -> (Result<(), Refusal>, usize) {
+        let attempts = Cell::new(0);
+        let resolved = settled(|| {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() > disturbed { Ok(()) } else { Err(Errno::AGAIN) }
+        });
+        (resolved, attempts.get())
+    }
+
+    #[test]
+    fn a_path_is_resolved_anew_while_something_is_renamed_and_is_otherwise_unsettled() {
+        assert!(matches!(resolved(ATTEMPTS - 1), (Ok(()), ATTEMPTS)));
+        assert!(matches!(resolved(usize::MAX), (Err(Refusal::Unsettled), ATTEMPTS)));
+        assert!(matches!(settled::<()>(|| Err(Errno::NOENT)), Err(Refusal::Dangling)));
     }
 }

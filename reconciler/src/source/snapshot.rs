@@ -43,6 +43,13 @@ pub enum FetchError {
     },
 }
 
+impl FetchError {
+    /// As after the last attempt.
+    pub(super) const fn unsettled(limits: &Limits) -> Self {
+        Self::Unsettled { attempts: limits.attempts }
+    }
+}
+
 /// The files of a directory at one moment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Snapshot {
@@ -52,39 +59,44 @@ pub(super) struct Snapshot {
 
 /// Reads everything, and again where something changed underneath.
 pub(super) fn snapshot(path: &Path, limits: &Limits) -> Result<Snapshot, FetchError> {
+    let unsettled = FetchError::unsettled(limits);
     for _ in 0..limits.attempts {
-        let root = Root::open(path).map_err(|error| FetchError::NoRoot(error.to_string()))?;
-        let before = walk(&root, limits)?;
-        let read = read_all(&root, &before, limits)?;
-        // The root is opened anew: where it was replaced meanwhile, the old one would look unchanged forever.
-        let root = Root::open(path).map_err(|error| FetchError::NoRoot(error.to_string()))?;
-        if let Some(snapshot) = read
-            && walk(&root, limits)? == before
-        {
-            return Ok(snapshot);
+        match attempt(path, limits) {
+            Err(error) if error == unsettled => {}
+            settled => return settled,
         }
     }
-    Err(FetchError::Unsettled { attempts: limits.attempts })
+    Err(unsettled)
 }
 
-/// Reads what a walk listed; `None` if a file is not the one that was listed.
-fn read_all(root: &Root, listing: &Listing, limits: &Limits) -> Result<Option<Snapshot>, FetchError> {
+fn attempt(path: &Path, limits: &Limits) -> Result<Snapshot, FetchError> {
+    let root = Root::open(path).map_err(|error| FetchError::NoRoot(error.to_string()))?;
+    let before = walk(&root, limits)?;
+    let snapshot = read_all(&root, &before, limits)?;
+    // The root is opened anew: where it was replaced meanwhile, the old one would look unchanged forever.
+    let root = Root::open(path).map_err(|error| FetchError::NoRoot(error.to_string()))?;
+    if walk(&root, limits)? == before { Ok(snapshot) } else { Err(FetchError::unsettled(limits)) }
+}
+
+/// Reads what a walk listed, unless a file is not the one that was listed.
+fn read_all(root: &Root, listing: &Listing, limits: &Limits) -> Result<Snapshot, FetchError> {
     let mut snapshot = Snapshot { files: BTreeMap::new(), refused: listing.refused.clone() };
     let mut left = limits.total_bytes;
     for (path, listed) in &listing.files {
         match root.read(path, listed.kind.max_bytes(limits)) {
-            Ok((_, fingerprint)) if fingerprint != listed.fingerprint => return Ok(None),
-            Ok((content, _)) => {
+            Ok((content, fingerprint)) if fingerprint == listed.fingerprint => {
                 left = left
                     .checked_sub(content.len() as u64)
                     .ok_or(FetchError::TooManyBytes { limit: limits.total_bytes })?;
                 snapshot.files.insert(path.clone(), content.into());
             }
-            Err(Refusal::Dangling) => return Ok(None),
+            Ok(_) | Err(Refusal::Dangling | Refusal::Unsettled) => {
+                return Err(FetchError::unsettled(limits));
+            }
             Err(refusal) => {
                 snapshot.refused.insert(path.clone(), refusal.to_string());
             }
         }
     }
-    Ok(Some(snapshot))
+    Ok(snapshot)
 }

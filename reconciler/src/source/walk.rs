@@ -63,7 +63,7 @@ impl Walk<'_> {
             }
             Ok(None) => Err(FetchError::TooManyEntries { limit: self.limits.entries }),
             Err(refusal) if path.is_empty() => Err(FetchError::Unreadable(refusal.to_string())),
-            Err(refusal) => self.refuse(path, refusal.to_string()),
+            Err(refusal) => self.refused(path, &refusal),
         }
     }
 
@@ -87,14 +87,21 @@ impl Walk<'_> {
                     self.listing.files.insert(path, Listed { kind, fingerprint, via_symlink });
                     Ok(())
                 }
-                Err(refusal) => self.refuse(&path, refusal.to_string()),
+                Err(refusal) => self.refused(&path, &refusal),
             },
             // Found, and of no interest.
             (Ok(_), None) => Ok(()),
             // Gone since the directory was listed.
             (Err(Refusal::Dangling), _) if !entry.is_symlink => Ok(()),
             // Whatever it is called, it might have been a directory of documents.
-            (Err(refusal), _) => self.refuse(&path, refusal.to_string()),
+            (Err(refusal), _) => self.refused(&path, &refusal),
+        }
+    }
+
+    fn refused(&mut self, path: &str, refusal: &Refusal) -> Result<(), FetchError> {
+        match refusal {
+            Refusal::Unsettled => Err(FetchError::unsettled(self.limits)),
+            refusal => self.refuse(path, refusal.to_string()),
         }
     }
 
