@@ -140,7 +140,7 @@ impl Plan {
 fn settle_reason(run: &mut Run, selection: &Selection) {
     let failure = run.failures.iter().next().map(|(probe, error)| format!("{probe}: {error}"));
     let (reason, message) = match (run.state, failure) {
-        _ if selection.targets.is_empty() => (Reason::NoTargets, "no eligible pod is left".to_owned()),
+        _ if selection.targets.is_empty() => report::without_target(run, selection),
         (RunState::Running, _) => (Reason::Attached, String::new()),
         (_, Some(failure)) => (Reason::NotInjectable, failure),
         (_, None) => (Reason::AwaitingAttach, String::new()),

@@ -57,6 +57,23 @@ pub struct Selection {
     pub exclusions: Vec<Exclusion>,
 }
 
+impl Selection {
+    /// Why no pod can be hit; `None`: some can. It does not depend on whether the run has begun.
+    pub(crate) fn without_eligible(&self) -> Option<(Reason, String)> {
+        if self.eligible > 0 {
+            return None;
+        }
+        let Some(first) = self.exclusions.first() else {
+            return Some((Reason::NoTargets, "no pod matches its selector".to_owned()));
+        };
+        let others = match self.exclusions.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        Some((first.cause.reason(), format!("{}: {}{others}", first.pod, first.cause)))
+    }
+}
+
 /// One container in one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -183,17 +200,9 @@ fn targets_in(index: &Index<'_>, run: &Run, pod: &Pod, slot: u32) -> Vec<SlotTar
 
 /// Why a run that would begin has nobody to hit.
 fn without_targets(candidate: &Candidate<'_>, selection: &Selection) -> WhyNot {
-    let (reason, message) = match (selection.matched, selection.exclusions.first()) {
-        (0, _) => (Reason::NoTargets, "no pod matches its selector".to_owned()),
-        (_, Some(first)) if selection.eligible == 0 => {
-            let others = match selection.exclusions.len() {
-                1 => String::new(),
-                count => format!(" (and {} more)", count - 1),
-            };
-            (first.cause.reason(), format!("{}: {}{others}", first.pod, first.cause))
-        }
-        _ => (Reason::NoTargets, format!("its mode gives no slot for {} eligible pods", selection.eligible)),
-    };
+    let (reason, message) = selection.without_eligible().unwrap_or_else(|| {
+        (Reason::NoTargets, format!("its mode gives no slot for {} eligible pods", selection.eligible))
+    });
     WhyNot {
         subject: candidate.key.experiment.to_string(),
         place: Some(candidate.run.place.to_string()),

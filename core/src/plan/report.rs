@@ -5,8 +5,9 @@ use faultline_api::{Reason, RunState};
 use super::PlannedRun;
 use crate::{
     due::{Step, WhyNot},
+    ledger::Run,
     parse::{Freshness, Parsed},
-    select::replacements_allowed,
+    select::{Selection, replacements_allowed},
 };
 
 /// Why a run is not attached, or not everywhere that it could be.
@@ -24,8 +25,8 @@ pub(super) fn of_run(planned: &PlannedRun, has_inventory: bool) -> Vec<WhyNot> {
         (RunState::Stopped, _) if run.absent => vec![tell(Some(run.reason), run.message.clone())],
         (RunState::Stopped, _) => vec![tell(Some(run.reason), format!("{}; {AGAIN}", run.message))],
         (RunState::Held, _) => vec![tell(Some(run.reason), run.message.clone())],
-        (RunState::Pending | RunState::Running, Some(_)) => {
-            empty_slots(planned).map(|message| tell(Some(Reason::NoTargets), message)).into_iter().collect()
+        (RunState::Pending | RunState::Running, Some(selection)) => {
+            empty_slots(run, selection).map(|(reason, why)| tell(Some(reason), why)).into_iter().collect()
         }
         (RunState::Pending | RunState::Running, None) if !has_inventory => {
             vec![tell(None, "not judged: needs selection, and there is no inventory".to_owned())]
@@ -37,13 +38,21 @@ pub(super) fn of_run(planned: &PlannedRun, has_inventory: bool) -> Vec<WhyNot> {
 /// How a run that is over is followed by another.
 const AGAIN: &str = "to run it again, edit it or give faultline.dev/rerun a new value";
 
-fn empty_slots(planned: &PlannedRun) -> Option<String> {
-    let run = &planned.run;
-    let empty: Vec<_> = run.slots.iter().take(run.usable_slots()).filter(|slot| slot.pod.is_none()).collect();
-    let spent = run.replacements >= replacements_allowed(run) && empty.iter().any(|slot| slot.vacated);
-    let why = if spent { "no replacement is left" } else { "no eligible pod is left" };
-    (!empty.is_empty())
-        .then(|| format!("{} of {} slots have no target: {why}", empty.len(), run.usable_slots()))
+fn empty_slots(run: &Run, selection: &Selection) -> Option<(Reason, String)> {
+    let empty = run.slots.iter().take(run.usable_slots()).filter(|slot| slot.pod.is_none()).count();
+    let (reason, why) = without_target(run, selection);
+    (empty > 0).then(|| (reason, format!("{empty} of {} slots have no target: {why}", run.usable_slots())))
+}
+
+/// Why a run that has begun has slots without a target.
+pub(super) fn without_target(run: &Run, selection: &Selection) -> (Reason, String) {
+    let mut usable = run.slots.iter().take(run.usable_slots());
+    let vacated = usable.any(|slot| slot.pod.is_none() && slot.vacated);
+    selection.without_eligible().unwrap_or_else(|| {
+        let spent = vacated && run.replacements >= replacements_allowed(run);
+        let why = if spent { "no replacement is left" } else { "no eligible pod is left" };
+        (Reason::NoTargets, why.to_owned())
+    })
 }
 
 /// Documents, files and sources without an effect.
