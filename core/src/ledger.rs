@@ -15,6 +15,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Activation(pub u64);
 
+/// What an agent says of an epoch or an activation is believed below this: no series of restarts and reruns comes near
+/// it. Both have to stay above all that is believed, so one agent could otherwise use them up for all. Peers understand
+/// twice as many, which leaves half of them to those that follow the highest that is believed.
+pub const CREDIBLE: u64 = 1 << 47;
+
+impl Activation {
+    /// Whether an agent may be believed that it was told to attach this run.
+    #[must_use]
+    pub const fn is_credible(self) -> bool {
+        self.0 < CREDIBLE
+    }
+}
+
 /// Which run. Its text form is `namespace/name#activation`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunKey {
@@ -92,6 +105,14 @@ impl Ledger {
         RunKey { experiment: id.clone(), activation: Activation(newest.max(retired).saturating_add(1)) }
     }
 
+    /// Raises the epoch above a generation that an agent accepted, if that can be believed: otherwise that agent alone
+    /// refuses all that it is told.
+    pub(crate) const fn raise_above(&mut self, accepted: Generation) {
+        if accepted.is_credible() && accepted.epoch >= self.epoch {
+            self.epoch = accepted.epoch + 1;
+        }
+    }
+
     /// Whether an agent of the node ever reported. One that never did was never told anything either.
     #[must_use]
     pub fn has_heard(&self, node: &str) -> bool {
@@ -118,6 +139,14 @@ pub struct Generation {
     pub epoch: u64,
     /// Of the content, per node.
     pub counter: u64,
+}
+
+impl Generation {
+    /// Whether an agent may be believed that it accepted this.
+    #[must_use]
+    pub const fn is_credible(self) -> bool {
+        self.epoch < CREDIBLE
+    }
 }
 
 impl fmt::Display for Generation {

@@ -52,9 +52,8 @@ fn fence(ledger: &mut Ledger, report: &NodeReport) {
     let first = Told { generation: Generation { epoch: ledger.epoch, counter: 0 }, ..Told::default() };
     let told = ledger.nodes.entry(report.node.clone()).or_insert(first);
     told.heard = true;
-    let unknown = report.accepted > told.generation;
-    if unknown && report.accepted.epoch >= ledger.epoch {
-        ledger.epoch = report.accepted.epoch.saturating_add(1);
+    if report.accepted > told.generation {
+        ledger.raise_above(report.accepted);
     }
 }
 

@@ -35,7 +35,7 @@ pub fn rebuild(
     if news.is_empty() {
         return next;
     }
-    let known = known_runs(reports);
+    let known = known_runs(ledger, reports);
     for (key, seen) in &known {
         if ledger.runs.get(key).is_none_or(|run| is_doubtful(run, seen)) {
             take_over(&mut next, key, seen, parsed, defaults, now);
@@ -44,10 +44,8 @@ pub fn rebuild(
     if is_loss(ledger, parsed, &news) {
         hold_unconfirmed(&mut next, &known, parsed, defaults, now);
     }
-    let others = news.iter().filter(|report| was_told_by_another(ledger, report));
-    let highest = others.map(|report| report.accepted.epoch).max().unwrap_or_default();
-    if highest >= next.epoch {
-        next.epoch = highest.saturating_add(1);
+    for report in news.iter().filter(|report| was_told_by_another(ledger, report)) {
+        next.raise_above(report.accepted);
     }
     next
 }
@@ -63,6 +61,7 @@ fn is_news(ledger: &Ledger, report: &NodeReport) -> bool {
 fn was_told_by_another(ledger: &Ledger, report: &NodeReport) -> bool {
     let Generation { epoch, counter } = report.accepted;
     match ledger.nodes.get(&report.node) {
+        _ if !report.accepted.is_credible() => false,
         _ if counter == 0 => epoch > ledger.epoch,
         Some(told) if told.heard => report.accepted > told.generation,
         Some(told) => report.accepted != told.generation,
@@ -70,9 +69,9 @@ fn was_told_by_another(ledger: &Ledger, report: &NodeReport) -> bool {
     }
 }
 
-/// Whether neither this run nor a later one of its experiment is known.
+/// Whether neither this run nor a later one of its experiment is known, and it can be believed.
 fn is_unknown(ledger: &Ledger, key: &RunKey) -> bool {
-    key.activation >= ledger.next_run(&key.experiment).activation
+    key.activation.is_credible() && key.activation >= ledger.next_run(&key.experiment).activation
 }
 
 /// Whether so much is unknown that nothing new may begin: no agent was ever heard of, one is ahead of this
@@ -82,17 +81,17 @@ fn is_loss(ledger: &Ledger, parsed: &Parsed, news: &[&NodeReport]) -> bool {
     let ours = |key: &RunKey| is_unknown(ledger, key) && parsed.experiments.contains_key(&key.experiment);
     !ledger.nodes.values().any(|told| told.heard)
         || news.iter().any(|report| {
-            report.accepted.epoch > ledger.epoch
-                || (report.accepted.epoch == ledger.epoch && was_told_by_another(ledger, report))
+            (report.accepted.epoch >= ledger.epoch && was_told_by_another(ledger, report))
                 || report.probes.iter().any(|probe| ours(&probe.run))
         })
 }
 
-/// What all agents say of each run.
-fn known_runs(reports: &[NodeReport]) -> BTreeMap<&RunKey, Seen<'_>> {
+/// What all agents say of each run that can be believed.
+fn known_runs<'a>(ledger: &Ledger, reports: &'a [NodeReport]) -> BTreeMap<&'a RunKey, Seen<'a>> {
     let mut known: BTreeMap<&RunKey, Seen<'_>> = BTreeMap::new();
+    let believed = |run: &RunKey| run.activation.is_credible() || ledger.runs.contains_key(run);
     for report in reports {
-        for probe in &report.probes {
+        for probe in report.probes.iter().filter(|probe| believed(&probe.run)) {
             known.entry(&probe.run).or_default().push((&report.node, probe));
         }
     }

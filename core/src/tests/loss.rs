@@ -3,7 +3,8 @@
 use faultline_api::{Reason, RunState};
 
 use crate::{
-    ledger::Ledger,
+    desired::DesiredSet,
+    ledger::{Activation, CREDIBLE, Generation, Ledger},
     testing::{Agents, Document, World, at, pods},
     tree::{Fetched, Role},
 };
@@ -107,6 +108,48 @@ fn an_agent_that_brings_its_own_past_holds_nobody_else() {
     world.agents.all.insert("n9".to_owned(), agent);
     world.write("y.yaml", Document::named("y").yaml()).settle();
     assert_eq!((world.run("x").state, world.run("y").state), (RunState::Running, RunState::Running));
+}
+
+/// A fleet with a run of `x`, which another node's agent joins that says what cannot be so.
+fn joined_by_a_liar(epoch: u64, activation: Option<u64>) -> World {
+    let mut world = forgetful(&[Document::named("x")]);
+    let mut probes: Vec<_> = world.plan().0.nodes.into_values().flatten().take(1).collect();
+    probes.iter_mut().for_each(|probe| probe.run.activation = Activation(activation.unwrap_or_default()));
+    probes.retain(|_| activation.is_some());
+    let mut liar = Agents::on(&["n9"]);
+    let generation = Generation { epoch, counter: 1 };
+    liar.all.get_mut("n9").unwrap().accept(&DesiredSet { generation, probes }, at(0));
+    world.agents.all.append(&mut liar.all);
+    world
+}
+
+#[test]
+fn an_epoch_that_no_restarts_come_to_changes_nothing_for_the_fleet() {
+    for epoch in [CREDIBLE, u64::MAX] {
+        let mut world = joined_by_a_liar(epoch, None);
+        world.write("y.yaml", Document { times: Some(5), ..Document::named("y") }.yaml()).settle();
+        assert_eq!((world.run("x").state, world.run("y").state), (RunState::Running, RunState::Running));
+        assert_eq!((world.hit("y").len(), world.ledger.epoch), (1, 1));
+    }
+}
+
+#[test]
+fn the_highest_epoch_that_is_believed_leaves_the_fleet_one_to_go_on_in() {
+    let mut world = joined_by_a_liar(CREDIBLE - 1, None);
+    world.settle();
+    assert_eq!(world.ledger.epoch, CREDIBLE);
+    world.write("x.yaml", Document::named("x").mode("all", None).yaml()).settle();
+    assert_eq!((world.run("x").state, world.hit("x").len()), (RunState::Running, 3));
+}
+
+#[test]
+fn an_activation_that_no_reruns_come_to_takes_no_experiment_over() {
+    for activation in [CREDIBLE, u64::MAX] {
+        let mut world = joined_by_a_liar(0, Some(activation));
+        world.write("y.yaml", Document { times: Some(5), ..Document::named("y") }.yaml()).settle();
+        assert_eq!((world.run("x").state, world.activations("x")), (RunState::Running, vec![1]));
+        assert_eq!(world.run("y").state, RunState::Running);
+    }
 }
 
 #[test]
