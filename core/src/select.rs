@@ -115,6 +115,9 @@ pub enum ExclusionCause {
     /// It has none of the named containers, or none at all.
     #[error("it has no such container")]
     NoContainer,
+    /// It cannot be told from another, or two of its containers from each other: what would be hit is not known.
+    #[error("{0}")]
+    Ambiguous(String),
     /// A guardrail dropped it.
     #[error("a guardrail dropped it")]
     Dropped,
@@ -129,7 +132,7 @@ impl ExclusionCause {
     pub const fn reason(&self) -> Reason {
         match self {
             Self::ProtectedNamespace => Reason::ProtectedNamespace,
-            Self::Ended | Self::NoContainer => Reason::NoTargets,
+            Self::Ended | Self::NoContainer | Self::Ambiguous(_) => Reason::NoTargets,
             Self::Dropped => Reason::Denied,
             Self::NotInjectable(_) => Reason::NotInjectable,
         }

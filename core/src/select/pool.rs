@@ -1,6 +1,6 @@
 //! The pods that a run may hit, and those that it would if nothing stood against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use faultline_api::{Experiment, selector::PodPhase};
 
@@ -18,6 +18,22 @@ pub(super) struct Pool<'a> {
     /// By uid.
     pub(super) eligible: BTreeMap<&'a str, &'a Pod>,
     pub(super) exclusions: Vec<Exclusion>,
+}
+
+impl<'a> Pool<'a> {
+    fn exclude(&mut self, pod: &Pod, cause: ExclusionCause) {
+        let name = format!("{}/{}", pod.namespace, pod.name);
+        self.exclusions.push(Exclusion { pod: name, node: pod.node.clone(), cause });
+    }
+
+    /// Excludes all that share a uid: a slot names its pod by that. Of each, `doubles` are all but the last.
+    fn exclude_doubles(&mut self, mut doubles: Vec<&'a Pod>) {
+        let uids: BTreeSet<&str> = doubles.iter().map(|pod| pod.uid.as_str()).collect();
+        doubles.extend(uids.into_iter().filter_map(|uid| self.eligible.remove(uid)));
+        for pod in doubles {
+            self.exclude(pod, ExclusionCause::Ambiguous(format!("another pod has its uid `{}`", pod.uid)));
+        }
+    }
 }
 
 /// Pods by namespace, so that a thousand experiments do not each walk the whole fleet.
@@ -44,19 +60,17 @@ impl<'a> Index<'a> {
             selector.pods.keys().collect()
         };
         let mut pool = Pool::default();
+        let mut doubles: Vec<&Pod> = Vec::new();
         let pods =
             self.pods.iter().filter(|(namespace, _)| namespaces.iter().any(|wanted| wanted == *namespace));
         for pod in pods.flat_map(|(_, pods)| pods).filter(|pod| matches(selector, pod, self.inventory)) {
             pool.matched += 1;
             match self.exclusion(pod, run, defaults) {
-                None => _ = pool.eligible.insert(&pod.uid, pod),
-                Some(cause) => pool.exclusions.push(Exclusion {
-                    pod: format!("{}/{}", pod.namespace, pod.name),
-                    node: pod.node.clone(),
-                    cause,
-                }),
+                None => doubles.extend(pool.eligible.insert(&pod.uid, pod)),
+                Some(cause) => pool.exclude(pod, cause),
             }
         }
+        pool.exclude_doubles(doubles);
         pool.exclusions.sort();
         pool
     }
@@ -71,6 +85,9 @@ impl<'a> Index<'a> {
         }
         if containers(&run.declared, pod).next().is_none() {
             return Some(ExclusionCause::NoContainer);
+        }
+        if let Some(name) = double_container(&run.declared, pod) {
+            return Some(ExclusionCause::Ambiguous(format!("two of its containers are called `{name}`")));
         }
         if run.tightened.drop.contains(&pod.uid) {
             return Some(ExclusionCause::Dropped);
@@ -108,4 +125,10 @@ pub(super) fn containers<'a>(
     let (first, rest) = if names.is_empty() { (1, 0) } else { (0, usize::MAX) };
     let named = pod.containers.iter().filter(move |container| names.contains(&container.name));
     pod.containers.iter().take(first).chain(named.take(rest))
+}
+
+/// A name that more than one of the containers has that would be hit.
+fn double_container<'a>(experiment: &'a Experiment, pod: &'a Pod) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    containers(experiment, pod).map(|container| container.name.as_str()).find(|name| !seen.insert(*name))
 }

@@ -138,6 +138,32 @@ fn pods_that_cannot_be_hit_are_named_with_the_reason() {
 }
 
 #[test]
+fn what_an_inventory_has_twice_is_named_and_never_hit() {
+    let mut twice = pod("app", "containers", "n0");
+    twice.containers.push(twice.containers[0].clone());
+    let same_uid = |name: &str| crate::inventory::Pod { uid: "u".to_owned(), ..pod("app", name, "n1") };
+    let there = vec![twice, same_uid("a"), same_uid("b"), same_uid("c"), pod("app", "fine", "n0")];
+    let mut world = World::with(there);
+    let all = Document::named("x").mode("all", None).yaml();
+    world.write("x.yaml", all.replace("spec:\n", "spec:\n  containerNames: [main]\n"));
+    let plan = world.settle();
+    let selection = plan.runs[0].selection.as_ref().unwrap();
+    let told: Vec<String> =
+        selection.exclusions.iter().map(|not| format!("{}: {}", not.pod, not.cause)).collect();
+    assert_eq!(
+        told,
+        [
+            "app/a: another pod has its uid `u`",
+            "app/b: another pod has its uid `u`",
+            "app/c: another pod has its uid `u`",
+            "app/containers: two of its containers are called `main`",
+        ]
+    );
+    assert_eq!((selection.matched, selection.eligible), (5, 1));
+    assert_eq!(plan.nodes.values().flatten().count(), 1);
+}
+
+#[test]
 fn a_node_that_nobody_asked_yet_is_eligible_and_the_plan_says_unknown() {
     let mut world = World::with(pods(1));
     world.inventory.as_mut().unwrap().nodes.clear();

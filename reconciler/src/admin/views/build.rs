@@ -193,6 +193,7 @@ fn not_hit(selection: &Selection) -> Vec<NotHitView> {
         ExclusionCause::ProtectedNamespace => "its namespace is protected".to_owned(),
         ExclusionCause::Ended => "its containers have ended".to_owned(),
         ExclusionCause::NoContainer => "it has no container of that name".to_owned(),
+        ExclusionCause::Ambiguous(why) => why.clone(),
         ExclusionCause::NotInjectable(reason) => format!("its node cannot do it: {reason}"),
         ExclusionCause::Dropped => "a guardrail dropped it".to_owned(),
     };
