@@ -82,7 +82,7 @@ async fn an_experiment_is_told_acknowledged_edited_in_place_and_recovered() {
     pump(&mut agent, || has(&stage, "chaos/web#1", "Stopped")).await;
     let explained = stage.ask(&["explain", "chaos/web"]);
     let text = String::from_utf8_lossy(&explained.stdout).into_owned();
-    assert!(text.contains("chaos/web#1 is Stopped (Removed)") && text.contains("injected    3"), "{text}");
+    assert!(text.contains("chaos/web#1 is Stopped (Removed)") && text.contains("spent       3"), "{text}");
     let unknown = stage.ask(&["explain", "chaos/none"]);
     assert_eq!(unknown.status.code(), Some(1));
 }

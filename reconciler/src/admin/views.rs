@@ -57,7 +57,7 @@ pub struct RunView {
     pub duration: Option<GoDuration>,
     /// Slots with a target, of all slots.
     pub slots: (usize, usize),
-    /// Injections so far.
+    /// Injections so far, and what was forfeited with a reboot.
     pub spent: u64,
     /// Why probes are not attached, by probe.
     pub failures: BTreeMap<String, String>,

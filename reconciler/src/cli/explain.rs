@@ -106,7 +106,7 @@ fn of_run(run: &RunView, line: &mut impl FnMut(&str, String)) {
     if let Some(probability) = run.probability {
         line("effective", format!("probability {probability}, times {times}, duration {duration}"));
     }
-    line("injected", run.spent.to_string());
+    line("spent", run.spent.to_string());
     for (head, at) in [("started", run.started), ("ends", run.ends), ("ended", run.ended)] {
         if let Some(at) = at {
             line(head, at.to_string());

@@ -108,10 +108,7 @@ fn runs(views: &[RunView]) -> String {
             view.message.clone(),
         ]
     };
-    table(
-        ["RUN", "STATE", "REASON", "TARGETS", "INJECTED", "STARTED", "ENDS", "MESSAGE"],
-        views.iter().map(row),
-    )
+    table(["RUN", "STATE", "REASON", "TARGETS", "SPENT", "STARTED", "ENDS", "MESSAGE"], views.iter().map(row))
 }
 
 fn nodes(views: &[NodeView]) -> String {

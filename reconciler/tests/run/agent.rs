@@ -144,6 +144,7 @@ impl FakeAgent {
     pub(crate) async fn spend(&mut self, count: u64) {
         for probe in &mut self.report.probes {
             probe.spent += count;
+            probe.counters.injections += count;
         }
         self.say(AgentMessage::Report(self.report.clone())).await;
     }

@@ -151,7 +151,7 @@ impl Show<'_> {
         Ok(false)
     }
 
-    /// Injections as the kernel counted them.
+    /// Injections as the kernel counted them: what is spent, because nothing reboots here that would forfeit any.
     fn counted(&self) -> io::Result<usize> {
         let runs: serde_json::Value = serde_json::from_str(&self.runs()?)?;
         let spent = |run: &serde_json::Value| run.get("spent").and_then(serde_json::Value::as_u64);
