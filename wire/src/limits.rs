@@ -9,6 +9,10 @@ pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
 /// Most probes that a node is told to hold, or remembers: more than a kernel attaches, and few enough to report.
 pub const MAX_PROBES: usize = 4096;
 
+/// Highest epoch and highest activation: beyond every series of restarts and reruns, and twice what an agent is
+/// believed, so that the fleet still understands what follows that.
+pub const MAX_NUMBER: u64 = 2 * faultline_core::ledger::CREDIBLE - 1;
+
 /// Most frames of a call chain. Engines allow fewer; this only keeps a message from being all frames.
 pub const MAX_FRAMES: usize = 64;
 

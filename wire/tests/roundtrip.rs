@@ -13,6 +13,7 @@ use faultline_core::{
 };
 use faultline_wire::{
     AgentMessage, WireError,
+    limits::MAX_NUMBER,
     message::{Ack, Desired, Hello, Nack, NackReason, ProbeAck, RenewAck, Version},
     pb,
 };
@@ -35,11 +36,11 @@ fn instant() -> impl Strategy<Value = Timestamp> {
 }
 
 fn generation() -> impl Strategy<Value = Generation> {
-    any::<(u64, u64)>().prop_map(|(epoch, counter)| Generation { epoch, counter })
+    (0..=MAX_NUMBER, any::<u64>()).prop_map(|(epoch, counter)| Generation { epoch, counter })
 }
 
 fn run() -> impl Strategy<Value = RunKey> {
-    (name(), name(), any::<u64>()).prop_map(|(namespace, name, activation)| RunKey {
+    (name(), name(), 0..=MAX_NUMBER).prop_map(|(namespace, name, activation)| RunKey {
         experiment: ExperimentId { kind: Kind::KernelChaos, namespace, name },
         activation: Activation(activation),
     })
@@ -261,12 +262,13 @@ fn every_absent_field_of_a_probe_is_named() {
 
 #[test]
 fn values_out_of_range_are_refused_and_named() {
-    let table: [(&str, Spoil); 7] = [
+    let table: [(&str, Spoil); 8] = [
         ("probe.probability", |probe| probe.probability = Some(101)),
         ("probe.probability", |probe| probe.probability = Some(256)),
         ("probe.times", |probe| probe.times = Some(0)),
         ("probe.duration_ns", |probe| probe.duration_ns = Some(1 << 63)),
         ("probe.fault", |probe| probe.fault = 9),
+        ("run.activation", |probe| probe.run.as_mut().unwrap().activation = Some(MAX_NUMBER + 1)),
         ("run.kind", |probe| probe.run.as_mut().unwrap().kind = 9),
         ("probe.ends", |probe| {
             probe.ends = Some(prost_types::Timestamp { seconds: 0, nanos: 1_000_000_000 });
@@ -277,6 +279,37 @@ fn values_out_of_range_are_refused_and_named() {
         spoil(&mut probe);
         let error = Probe::try_from(probe).unwrap_err();
         assert!(matches!(error, WireError::OutOfRange { field, .. } if field == expected), "{error}");
+    }
+}
+
+#[test]
+fn an_epoch_that_nobody_could_count_above_is_refused_wherever_it_stands() {
+    for epoch in [MAX_NUMBER + 1, u64::MAX] {
+        let generation = Some(Generation { epoch, counter: 0 }.into());
+        let renewed = pb::RenewAck { generation, seq: Some(1) };
+        let nack = pb::Nack {
+            generation: None,
+            reason: pb::nack::Refusal::Older.into(),
+            detail: String::new(),
+            accepted: generation,
+        };
+        let report = pb::NodeReport {
+            node: "n".into(),
+            boot_id: "b".into(),
+            accepted: generation,
+            kernel: None,
+            probes: Vec::new(),
+        };
+        let desired = pb::Desired { generation, content: String::new(), probes: Vec::new() };
+        for error in [
+            AgentMessage::try_from(pb::agent_message::Body::RenewAck(renewed)).unwrap_err(),
+            Nack::try_from(nack).unwrap_err(),
+            NodeReport::try_from(report).unwrap_err(),
+            Desired::try_from(desired).unwrap_err().error,
+        ] {
+            let (field, value) = ("generation.epoch", epoch.to_string());
+            assert_eq!(error, WireError::OutOfRange { field, value, expected: "below 2^48" });
+        }
     }
 }
 

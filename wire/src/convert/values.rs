@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     error::WireError,
-    limits::{MAX_NAME_BYTES, MAX_TEXT_BYTES},
+    limits::{MAX_NAME_BYTES, MAX_NUMBER, MAX_TEXT_BYTES},
     message::Version,
     pb,
 };
@@ -37,6 +37,15 @@ pub(super) fn cut(value: &str) -> String {
 /// A length within its bound.
 pub(super) fn bounded(field: &'static str, length: usize, max: usize) -> Result<(), WireError> {
     if length <= max { Ok(()) } else { Err(WireError::TooLong { field, length, max }) }
+}
+
+/// A number that reconcilers count up, and stay above whatever agents say of it.
+fn counted(field: &'static str, value: Option<u64>) -> Result<u64, WireError> {
+    let value = required(field, value)?;
+    if value <= MAX_NUMBER {
+        return Ok(value);
+    }
+    Err(WireError::OutOfRange { field, value: value.to_string(), expected: "below 2^48" })
 }
 
 /// An instant; `None` stays `None`.
@@ -92,7 +101,7 @@ pub(super) fn generation(
 ) -> Result<Generation, WireError> {
     let pb::Generation { epoch, counter } = required(field, value)?;
     Ok(Generation {
-        epoch: required("generation.epoch", epoch)?,
+        epoch: counted("generation.epoch", epoch)?,
         counter: required("generation.counter", counter)?,
     })
 }
@@ -131,7 +140,7 @@ impl TryFrom<pb::Run> for RunKey {
             namespace: name("run.namespace", namespace)?,
             name: name("run.name", experiment)?,
         };
-        Ok(Self { experiment: id, activation: Activation(required("run.activation", activation)?) })
+        Ok(Self { experiment: id, activation: Activation(counted("run.activation", activation)?) })
     }
 }
 
