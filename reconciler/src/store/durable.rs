@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use faultline_core::ledger::Ledger;
+use faultline_wire::limits::MAX_NUMBER;
 use redb::{
     Builder, ConcurrencyMode, Database, DatabaseError, ReadableDatabase, ReadableTable as _,
     StorageBackend as _, TableDefinition, WriteTransaction, backends::InMemoryBackend,
@@ -40,7 +41,7 @@ impl DurableStore {
     /// Opens or makes the ledger in `directory`, makes sure that it is whole, and raises its epoch.
     ///
     /// # Errors
-    /// Another reconciler has it, it is damaged, it has another format, or the machine refuses.
+    /// Another reconciler has it, it is damaged, it has another format or no epoch left, or the machine refuses.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let file = LedgerFile::new(&directory.join(FILE));
         fs::create_dir_all(directory).map_err(|error| file.io(&error))?;
@@ -52,7 +53,8 @@ impl DurableStore {
         settle_format(&file, &database)?;
         let ledger = load(&file, &database)?;
         let mut store = Self { file, database, ledger, _lock: lock };
-        let raised = Ledger { epoch: store.ledger.epoch + 1, ..store.ledger.clone() };
+        let epoch = next_epoch(&store.file, store.ledger.epoch)?;
+        let raised = Ledger { epoch, ..store.ledger.clone() };
         store.commit(&raised)?;
         Ok(store)
     }
@@ -152,6 +154,11 @@ fn make_tables(database: &Database) -> Result<Option<u64>, redb::Error> {
 
 fn check_format(file: &LedgerFile, found: u64) -> Result<(), StoreError> {
     if found == FORMAT { Ok(()) } else { Err(file.format(found, FORMAT)) }
+}
+
+/// The epoch of a reconciler that goes on from a ledger.
+fn next_epoch(file: &LedgerFile, epoch: u64) -> Result<u64, StoreError> {
+    epoch.checked_add(1).filter(|next| *next <= MAX_NUMBER).ok_or_else(|| file.last_epoch(epoch))
 }
 
 fn load(file: &LedgerFile, database: &impl ReadableDatabase) -> Result<Ledger, StoreError> {

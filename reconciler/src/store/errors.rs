@@ -40,6 +40,17 @@ pub enum StoreError {
         /// The format that this version reads.
         known: u64,
     },
+    /// Agents would refuse whatever they were told in the epoch after its own.
+    #[error(
+        "the ledger {path} has epoch {epoch}, after which no agent understands another; move it away and start \
+         again: runs are rebuilt from what the agents remember"
+    )]
+    LastEpoch {
+        /// The file.
+        path: String,
+        /// The epoch in the file.
+        epoch: u64,
+    },
     /// There is no ledger to read.
     #[error("there is no ledger at {path}")]
     NotThere {
@@ -74,6 +85,10 @@ impl LedgerFile {
 
     pub(super) fn format(&self, found: u64, known: u64) -> StoreError {
         StoreError::Format { path: self.0.clone(), found, known }
+    }
+
+    pub(super) fn last_epoch(&self, epoch: u64) -> StoreError {
+        StoreError::LastEpoch { path: self.0.clone(), epoch }
     }
 
     /// What an error of the database means for its owner.

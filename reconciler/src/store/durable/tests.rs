@@ -40,6 +40,20 @@ fn the_raised_epoch_is_kept_before_anything_is_committed() {
 }
 
 #[test]
+fn a_ledger_without_an_epoch_left_is_refused_and_left_as_it_is() {
+    for epoch in [MAX_NUMBER, u64::MAX] {
+        let directory = TempDir::new().unwrap();
+        let mut store = DurableStore::open(directory.path()).unwrap();
+        let ledger = Ledger { epoch, ..ledger_with(&[("a", 1)]) };
+        store.commit(&ledger).unwrap();
+        drop(store);
+        let error = DurableStore::open(directory.path()).err().unwrap();
+        assert!(matches!(error, StoreError::LastEpoch { epoch: found, .. } if found == epoch), "{error}");
+        assert_eq!(read_only(directory.path()).unwrap(), ledger);
+    }
+}
+
+#[test]
 fn a_copy_taken_at_any_moment_without_closing_opens_with_the_last_commit() {
     let (directory, copy) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let mut store = DurableStore::open(directory.path()).unwrap();
