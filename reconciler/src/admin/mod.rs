@@ -1,10 +1,11 @@
 //! The admin interface: what is in force, as JSON over HTTP, with `/metrics`, `/healthz` and `/readyz` beside it.
 //!
-//! It reads and changes nothing: an experiment is changed by a commit. It listens on loopback or on a Unix socket;
-//! metrics and health can be served elsewhere too, by [`metrics_router`].
+//! It reads and changes nothing: an experiment is changed by a commit. It listens on a Unix socket, or on loopback, where
+//! it answers only those who ask for a local host; metrics and health can be served elsewhere too, by [`metrics_router`].
 
 mod address;
 pub mod client;
+mod host;
 mod routes;
 pub mod views;
 

@@ -21,7 +21,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{AdminAddress, views};
+use super::{AdminAddress, host::only_local, views};
 use crate::{agents::Fleet, metrics::Metrics, publish::Board, reconcile::Pass};
 
 /// What the routes show.
@@ -67,7 +67,9 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     Ok(match address {
-        AdminAddress::Loopback(address) => serve_tcp(*address, router, stop).await?,
+        AdminAddress::Loopback(address) => {
+            serve_tcp(*address, only_local(router, address.ip()), stop).await?
+        }
         AdminAddress::Unix(path) => {
             let listener = bind_socket(path)?;
             tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future())
