@@ -174,6 +174,28 @@ fn a_node_that_nobody_asked_yet_is_eligible_and_the_plan_says_unknown() {
 }
 
 #[test]
+fn a_node_that_cannot_inject_is_the_reason_whether_its_agent_says_so_before_the_run_or_after() {
+    let mut world = World::with(pods(1));
+    world.write("x.yaml", Document::named("x").yaml());
+    world.inventory.as_mut().unwrap().nodes.insert("n0".to_owned(), node(false));
+    let before = world.plan().0.report.why_nots.remove(0);
+    assert_eq!(before.reason, Some(Reason::NotInjectable));
+    world.inventory.as_mut().unwrap().nodes.clear();
+    world.agents.all.clear();
+    world.settle();
+    world.inventory.as_mut().unwrap().nodes.insert("n0".to_owned(), node(false));
+    let plan = world.settle();
+    let run = world.run("x");
+    assert_eq!(
+        (run.state, run.reason, &run.message),
+        (RunState::Pending, Reason::NotInjectable, &before.message)
+    );
+    let after = &plan.report.why_nots[0];
+    assert_eq!(after.reason, before.reason);
+    assert!(after.message.ends_with(&before.message), "{after:?}");
+}
+
+#[test]
 fn protected_namespaces_have_no_targets_until_the_default_is_switched_off() {
     let mut world = World::with(vec![pod("kube-system", "dns", "n0")]);
     world.write("x.yaml", Document { namespace: "kube-system".to_owned(), ..Document::named("x") }.yaml());
@@ -199,28 +221,6 @@ fn an_experiment_waits_for_its_first_pod_without_having_a_run() {
 #[test]
 fn an_edit_that_narrows_the_selector_drops_only_who_is_no_longer_named() {
     let mut world = World::with(pods(3));
-#[test]
-fn a_node_that_cannot_inject_is_the_reason_whether_its_agent_says_so_before_the_run_or_after() {
-    let mut world = World::with(pods(1));
-    world.write("x.yaml", Document::named("x").yaml());
-    world.inventory.as_mut().unwrap().nodes.insert("n0".to_owned(), node(false));
-    let before = world.plan().0.report.why_nots.remove(0);
-    assert_eq!(before.reason, Some(Reason::NotInjectable));
-    world.inventory.as_mut().unwrap().nodes.clear();
-    world.agents.all.clear();
-    world.settle();
-    world.inventory.as_mut().unwrap().nodes.insert("n0".to_owned(), node(false));
-    let plan = world.settle();
-    let run = world.run("x");
-    assert_eq!(
-        (run.state, run.reason, &run.message),
-        (RunState::Pending, Reason::NotInjectable, &before.message)
-    );
-    let after = &plan.report.why_nots[0];
-    assert_eq!(after.reason, before.reason);
-    assert!(after.message.ends_with(&before.message), "{after:?}");
-}
-
     world.write("x.yaml", Document::named("x").mode("all", None).yaml());
     world.settle();
     world.pods()[1].labels.insert("tier".to_owned(), "web".to_owned());
