@@ -28,7 +28,7 @@ pub const MIN_LEASE_TTL: Duration = Duration::from_millis(500);
 /// A lease above this is no dead-man's switch any more.
 pub const MAX_LEASE_TTL: Duration = Duration::from_secs(600);
 
-/// How long a peer has for its TLS handshake, and then for its first message.
+/// How long a peer has for its TLS handshake, then for the first bytes of HTTP/2, and then for its first message.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Handshakes at a time; more wait in the listener's backlog.

@@ -11,11 +11,13 @@ use faultline_core::{ledger::Generation, report::ProbeState};
 use faultline_wire::{
     Address, AgentMessage, ReconcilerMessage, Version, WireError,
     client::{ConnectError, ConnectTo, Received, connect},
+    limits::GREETING_TIMEOUT,
     message::{Ack, Hello, ProbeAck, Renew, RenewAck},
     pb,
     server::{Listen, ListenError, Peer, RefusalReason, Server},
     testing::{Reconciler, desired, probe},
 };
+use tokio::{io::AsyncReadExt as _, time::timeout};
 
 /// Says hello and sees one exchange through.
 async fn one_exchange(running: &mut Reconciler, to: &ConnectTo) {
@@ -281,4 +283,25 @@ async fn peers_are_told_apart() {
     assert!(held.peer.speaks_for("node-a") && !held.peer.speaks_for("node-b"));
     drop(held);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_neither_stays_nor_keeps_the_server_from_stopping() {
+    // A busy machine may take this much longer.
+    const SLACK: Duration = Duration::from_secs(8);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agents.sock");
+    let listen = Listen { address: Address::Unix(path.clone()), tls: None };
+    let running = start(listen.clone()).await;
+    let mut silent = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let mut said = vec![];
+    let closed = timeout(GREETING_TIMEOUT + SLACK, silent.read_to_end(&mut said)).await;
+    assert!(closed.is_ok(), "it is still open");
+
+    let _silent = tokio::net::UnixStream::connect(&path).await.unwrap();
+    // Whoever comes later is answered later: the silent one has been accepted.
+    drop(connect(&ConnectTo::new(listen.address, None).unwrap(), hello("node-a"), 0).await.unwrap());
+    let stopped = timeout(GREETING_TIMEOUT - Duration::from_secs(1), running.stop()).await;
+    assert_eq!(stopped.unwrap(), []);
+    assert!(!path.exists());
 }

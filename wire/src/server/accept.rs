@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, io,
+    fmt,
+    future::Future as _,
+    io,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -14,7 +16,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
     sync::{Semaphore, mpsc},
-    time::{sleep, timeout},
+    time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
@@ -32,6 +34,10 @@ use crate::{
 
 /// After a failed accept (out of descriptors, mostly) it is tried again, but not in a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Length of the preface that begins every HTTP/2 connection, in bytes. From then on the server's own pings find out
+/// whether anybody is there.
+const PREFACE: usize = 24;
 
 /// Who is at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +135,7 @@ impl Greeting {
             Self::Plain(stream, address) => {
                 // Latency is the only reason to set it, so a failure is none to refuse.
                 let _ = stream.set_nodelay(true);
-                Ok(Connection { io: Box::new(stream), peer: Peer::Loopback(address) })
+                Ok(Connection::new(Box::new(stream), Peer::Loopback(address)))
             }
             Self::Tls(stream, address, acceptor) => verify_certificate(stream, address, acceptor).await,
         }
@@ -145,7 +151,7 @@ fn verify_user(stream: UnixStream) -> Result<Connection, Refusal> {
     if uid != 0 && uid != ours {
         return Err(refused(peer.to_string(), format!("only user {ours} and root may connect")));
     }
-    Ok(Connection { io: Box::new(stream), peer })
+    Ok(Connection::new(Box::new(stream), peer))
 }
 
 async fn verify_certificate(
@@ -161,13 +167,28 @@ async fn verify_certificate(
         .map_err(|error| refused(of_handshake(&error), error.to_string()))?;
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let nodes = Arc::new(certificate.map(node_names).unwrap_or_default());
-    Ok(Connection { io: Box::new(stream), peer: Peer::MutualTls { address, nodes } })
+    Ok(Connection::new(Box::new(stream), Peer::MutualTls { address, nodes }))
 }
 
 /// A verified connection.
 pub(super) struct Connection {
     io: Box<dyn Io>,
     peer: Peer,
+    /// Until the preface is here.
+    opening: Option<Opening>,
+}
+
+/// How much of the preface is yet to come, and until when it is waited for.
+struct Opening {
+    missing: usize,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Connection {
+    fn new(io: Box<dyn Io>, peer: Peer) -> Self {
+        let deadline = Box::pin(sleep(GREETING_TIMEOUT));
+        Self { io, peer, opening: Some(Opening { missing: PREFACE, deadline }) }
+    }
 }
 
 impl Connected for Connection {
@@ -183,7 +204,19 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buf) {
+            let came = buf.filled().len() - before;
+            self.opening.take_if(|opening| {
+                opening.missing = opening.missing.saturating_sub(came);
+                opening.missing == 0
+            });
+            return Poll::Ready(read);
+        }
+        match &mut self.opening {
+            Some(opening) => opening.deadline.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            None => Poll::Pending,
+        }
     }
 }
 

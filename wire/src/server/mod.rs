@@ -12,7 +12,7 @@ mod session;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
 pub use accept::Peer;
@@ -24,6 +24,9 @@ use crate::{
     limits::{MAX_HANDSHAKES, MAX_LEASE_TTL, MAX_MESSAGE_BYTES, MIN_LEASE_TTL},
     pb::agents_server::AgentsServer,
 };
+
+/// How long connections may take to close once the server stops: longer than a handler may take to return.
+const CLOSE_GRACE: Duration = Duration::from_secs(3);
 
 /// What the reconciler does with sessions.
 pub trait SessionHandler: Send + Sync + 'static {
@@ -67,7 +70,8 @@ impl Server {
         self.bound.address()
     }
 
-    /// Accepts agents until `stop` completes, then closes all sessions and returns.
+    /// Accepts agents until `stop` completes, then closes all sessions and returns. Connections that are still open
+    /// three seconds later are not waited for.
     ///
     /// # Errors
     /// `lease_ttl` is out of range, or the HTTP server failed.
@@ -82,13 +86,14 @@ impl Server {
         }
         // Sessions never end by themselves: they are told to before the HTTP server waits for them.
         let (stopping, stopped) = watch::channel(false);
+        let overdue = overdue(stopped.clone());
         let service = service::Service::new(Arc::clone(&handler), lease_ttl, stopped);
         let service = AgentsServer::new(service)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let (accepted, incoming) = tokio::sync::mpsc::channel(MAX_HANDSHAKES);
         let accepting = tokio::spawn(accept::accept(self.bound, handler, accepted));
-        let served = tonic::transport::Server::builder()
+        let serving = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(Duration::from_secs(10)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             // One stream is all that an agent needs.
@@ -96,9 +101,19 @@ impl Server {
             .serve_with_incoming_shutdown(service, ReceiverStream::new(incoming), async {
                 stop.await;
                 stopping.send_replace(true);
-            })
-            .await;
+            });
+        let served = tokio::select! {
+            served = serving => served,
+            () = overdue => Ok(()),
+        };
         accepting.abort();
         Ok(served?)
     }
+}
+
+/// Completes once all had the time to end since serving was stopped.
+async fn overdue(mut stopped: watch::Receiver<bool>) {
+    // An error means that the server is gone, and nothing waits for this any more.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+    sleep(CLOSE_GRACE).await;
 }

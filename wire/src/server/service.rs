@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long a handler may take to return once its session ended because the server stops.
-const STOP_GRACE: Duration = Duration::from_secs(5);
+const STOP_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) struct Service<H> {
     handler: Arc<H>,
