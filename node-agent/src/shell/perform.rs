@@ -1,7 +1,8 @@
 //! Doing what the state machine says, in its order.
 //!
 //! The kernel is talked to on a thread of its own, one thing at a time: programs are verified and attached there,
-//! which can take seconds, and leases do not wait for it.
+//! which can take seconds, and renewals are answered meanwhile. What they extend is told to the kernel when it is
+//! done: if it takes longer than the lease, injections pause until then, and if it hangs they end.
 
 use std::{collections::VecDeque, sync::Arc};
 
