@@ -76,6 +76,8 @@ struct Link {
     sent: BootNanos,
     /// What was last reported.
     reported: Option<NodeReport>,
+    /// The kernel is being asked for a report. One is enough, however long it takes.
+    reporting: bool,
 }
 
 impl Agent {
@@ -133,7 +135,7 @@ impl Agent {
         match input {
             Input::Opened(welcome) => {
                 let Welcome { version: _, lease_ttl, session } = welcome;
-                self.session = Some(Link { lease_ttl, sent: now.boot, reported: None });
+                self.session = Some(Link { lease_ttl, sent: now.boot, reported: None, reporting: false });
                 actions.push(Action::Note(Event::SessionOpened { session, lease_ttl }));
             }
             Input::Closed => {
@@ -271,7 +273,9 @@ impl Agent {
     fn report_soon(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.converging {
             self.report_now(now, actions);
-        } else {
+        } else if let Some(link) = &mut self.session
+            && !std::mem::replace(&mut link.reporting, true)
+        {
             actions.push(Action::Observe(Purpose::Report));
         }
     }
@@ -279,7 +283,7 @@ impl Agent {
     /// When [`Input::Tick`] is to come at the latest.
     #[must_use]
     pub fn wake_at(&self) -> BootNanos {
-        let silence = self.session.iter().map(Link::silent_until);
+        let silence = self.session.iter().filter(|link| !link.reporting).map(Link::silent_until);
         let always = silence.chain([self.lease.wake_at()]).min().unwrap_or(BootNanos::NEVER);
         if self.converging {
             return always;

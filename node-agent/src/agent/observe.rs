@@ -117,6 +117,9 @@ impl Agent {
         match purpose {
             Purpose::Look => {}
             Purpose::Report => {
+                if let Some(link) = &mut self.session {
+                    link.reporting = false;
+                }
                 actions.push(Action::Store);
                 self.report_now(now, actions);
             }

@@ -195,6 +195,30 @@ fn the_reconciler_hears_of_the_agent_twice_within_a_lease_though_it_asks_nothing
 }
 
 #[test]
+fn a_kernel_that_is_slow_to_answer_is_asked_for_one_report_at_a_time() {
+    let mut rig = Rig::new();
+    rig.open();
+    rig.pass(TTL / 2);
+    let mut asked = rig.agent.handle(Input::Tick, rig.now);
+    assert_eq!(asked, [Action::Observe(Purpose::Report)]);
+    for input in [Input::Tick, Input::Received(Received::ReportRequest, rig.now.boot), Input::Tick] {
+        assert!(rig.agent.wake_at() > rig.now.boot, "nothing to do until the kernel answers");
+        rig.pass(SECOND / 1000);
+        assert_eq!(rig.agent.handle(input, rig.now), []);
+    }
+    rig.sent.clear();
+    rig.perform_later(asked.remove(0));
+    assert!(matches!(rig.sent[..], [AgentMessage::Report(_)]), "{:?}", rig.sent);
+    // What was asked in a session that is over holds nothing back in the next.
+    for _ in 0..2 {
+        rig.pass(TTL / 2);
+        assert_eq!(rig.agent.handle(Input::Tick, rig.now), [Action::Observe(Purpose::Report)]);
+        rig.feed(Input::Closed);
+        rig.open();
+    }
+}
+
+#[test]
 fn a_stop_detaches_everything_and_reports_it() {
     let (mut rig, id) = running();
     rig.hammer(&id, 4);
