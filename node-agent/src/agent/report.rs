@@ -60,7 +60,12 @@ impl Agent {
         if ended || budget.is_some_and(|budget| budget.allowed_in_this_boot() == Some(0)) {
             return ProbeState::Detached;
         }
-        let error = if self.stopping { "the agent is stopping" } else { "the lease is not renewed" };
+        // Not detached: it is wanted, and may spend as soon as it can.
+        let error = match (self.stopping, self.lease.is_live(now.boot)) {
+            (true, _) => "the agent is stopping",
+            (false, true) => "it is being attached",
+            (false, false) => "the node has no lease",
+        };
         ProbeState::Failed { error: error.into() }
     }
 

@@ -88,6 +88,8 @@ fn a_kernel_that_takes_longer_than_the_lease_does_not_end_it() {
     let desired = Received::Desired(set(2, &[probe("a", "pod"), probe("b", "pod")]));
     let mut actions = rig.agent.handle(Input::Received(desired, rig.now.boot), rig.now);
     let Some(Action::Converge(wanted)) = actions.pop() else { panic!("{actions:?}") };
+    let ProbeState::Failed { error } = rig.state_of(&probe("b", "pod").id) else { panic!("not tried yet") };
+    assert_eq!(error, "it is being attached");
     for seq in 0..9 {
         rig.pass(TTL / 3);
         rig.feed(Input::Tick);
@@ -165,6 +167,7 @@ fn a_restarted_agent_attaches_only_after_a_renewal() {
     let mut rig = rig.crash();
     rig.wait(SECOND * 10);
     assert_eq!(rig.attached(), 0);
+    assert_eq!(rig.state_of(&id), ProbeState::Failed { error: "the node has no lease".into() });
     rig.open();
     rig.wait(SECOND);
     assert_eq!(rig.attached(), 0);
