@@ -43,13 +43,14 @@ pub(super) enum FileKind {
 }
 
 impl FileKind {
-    /// By the ending of a file's name.
+    /// By the ending of a file's name. That of documents counts in any case: a guardrail in `CAP.YAML` is not to be
+    /// passed over. A module is found by its exact name or missed by the guardrail that names it.
     pub(super) fn of(name: &str) -> Option<Self> {
-        match name.rsplit_once('.')?.1 {
-            "yaml" | "yml" | "json" => Some(Self::Documents),
-            "wasm" => Some(Self::Module),
-            _ => None,
+        let ending = name.rsplit_once('.')?.1;
+        if ["yaml", "yml", "json"].iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+            return Some(Self::Documents);
         }
+        (ending == "wasm").then_some(Self::Module)
     }
 
     /// The bound for a file of this kind.
@@ -57,6 +58,22 @@ impl FileKind {
         match self {
             Self::Documents => limits.document_bytes,
             Self::Module => limits.module_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_tell_documents_in_any_case_and_modules() {
+        for name in ["a.yaml", "a.yml", "a.json", "CAP.YAML", "a.Yml", "a.b.JSON"] {
+            assert_eq!(FileKind::of(name), Some(FileKind::Documents), "{name}");
+        }
+        assert_eq!(FileKind::of("a.wasm"), Some(FileKind::Module));
+        for name in ["a.WASM", "README.md", "yaml", "a.yaml~", "a.yaml.bak"] {
+            assert_eq!(FileKind::of(name), None, "{name}");
         }
     }
 }
