@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::{os::unix::fs::PermissionsExt, time::Duration};
+use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use common::{Certificates, hello, start};
 use faultline_core::{ledger::Generation, report::ProbeState};
@@ -14,7 +14,7 @@ use faultline_wire::{
     limits::GREETING_TIMEOUT,
     message::{Ack, Hello, ProbeAck, Renew, RenewAck},
     pb,
-    server::{Listen, ListenError, Peer, RefusalReason, Server},
+    server::{Listen, ListenError, Peer, Refusal, RefusalReason, Server, Session, SessionHandler},
     testing::{Reconciler, desired, probe},
 };
 use tokio::{io::AsyncReadExt as _, time::timeout};
@@ -216,6 +216,32 @@ async fn a_hello_without_a_report_is_refused_and_counted() {
     let status = common::raw_hello(&running.address, bare).await.unwrap_err();
     assert!(status.message().contains("hello.report is missing"), "{status}");
     assert_eq!(running.stop().await, [RefusalReason::BadHello]);
+}
+
+#[tokio::test]
+async fn a_session_that_is_closed_for_a_reason_says_so_to_the_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::bind(Listen { address: Address::Unix(dir.path().join("agents.sock")), tls: None });
+    let server = server.await.unwrap();
+    let to = ConnectTo::new(server.address().clone(), None).unwrap();
+    let serving = tokio::spawn(server.serve(Arc::new(Closing), common::LEASE_TTL, std::future::pending()));
+    let mut session = connect(&to, hello("node-a"), 0).await.unwrap();
+    let ended = timeout(Duration::from_secs(20), session.receive()).await.unwrap().unwrap_err();
+    assert_eq!(ended.to_string(), "the session ended: another has its place");
+    serving.abort();
+}
+
+/// Closes every session.
+struct Closing;
+
+impl SessionHandler for Closing {
+    async fn session(&self, session: Session) {
+        session.close("another has its place");
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        panic!("{refusal:?}");
+    }
 }
 
 #[tokio::test]

@@ -131,9 +131,9 @@ impl<H: SessionHandler> pb::agents_server::Agents for Service<H> {
                 () = overdue => {}
             }
         });
-        let first = tokio_stream::once(ReconcilerMessage::Welcome(welcome));
+        let first = tokio_stream::once(Ok(ReconcilerMessage::Welcome(welcome)));
         let messages = first.chain(ReceiverStream::new(to_agent)).map(move |message| {
-            Ok(pb::ReconcilerMessage {
+            message.map(|message| pb::ReconcilerMessage {
                 heard_boot_ns: Some(heard.load(Ordering::Acquire)),
                 body: Some((&message).into()),
             })

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tonic::Status;
 
 use super::Peer;
 use crate::{
@@ -19,7 +20,7 @@ pub struct Session {
     /// What it was answered.
     pub welcome: Welcome,
     pub(super) inbound: mpsc::Receiver<AgentMessage>,
-    pub(super) outbound: mpsc::Sender<ReconcilerMessage>,
+    pub(super) outbound: mpsc::Sender<Result<ReconcilerMessage, Status>>,
 }
 
 /// The agent is gone, or the server is stopping.
@@ -38,6 +39,12 @@ impl Session {
     /// # Errors
     /// The session is over.
     pub async fn send(&self, message: ReconcilerMessage) -> Result<(), SessionClosed> {
-        self.outbound.send(message).await.map_err(|_| SessionClosed)
+        self.outbound.send(Ok(message)).await.map_err(|_| SessionClosed)
+    }
+
+    /// Ends the session, and says why to an agent that still listens.
+    pub fn close(self, reason: &str) {
+        // One whose queue is full does not listen.
+        drop(self.outbound.try_send(Err(Status::aborted(reason))));
     }
 }
