@@ -15,6 +15,7 @@ mod identity;
 mod io;
 pub mod limits;
 pub mod message;
+pub mod node;
 pub mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -23,6 +24,7 @@ pub mod tls;
 pub use address::Address;
 pub use error::WireError;
 pub use message::{AgentMessage, ReconcilerMessage, Version};
+pub use node::node_name;
 
 /// What `tonic` and `prost` generate from `agent.proto`.
 #[expect(

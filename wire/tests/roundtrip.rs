@@ -30,6 +30,11 @@ fn name() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9#/ é.-]{1,20}"
 }
 
+/// A name that a node can have.
+fn node() -> impl Strategy<Value = String> {
+    "[a-z0-9]{1,9}(-[a-z0-9]{1,9}){0,2}([.][a-z0-9]{1,9}){0,2}"
+}
+
 fn instant() -> impl Strategy<Value = Timestamp> {
     let seconds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
     (seconds, 0..1_000_000_000).prop_filter_map("beyond the years", |(s, ns)| Timestamp::new(s, ns).ok())
@@ -144,7 +149,7 @@ fn kernel() -> impl Strategy<Value = KernelReport> {
 }
 
 fn node_report() -> impl Strategy<Value = NodeReport> {
-    (name(), name(), generation(), kernel(), vec(probe_report(), 0..4)).prop_map(
+    (node(), name(), generation(), kernel(), vec(probe_report(), 0..4)).prop_map(
         |(node, boot_id, accepted, kernel, probes)| NodeReport { node, boot_id, accepted, kernel, probes },
     )
 }

@@ -219,6 +219,18 @@ async fn a_hello_without_a_report_is_refused_and_counted() {
 }
 
 #[tokio::test]
+async fn a_name_that_no_node_can_have_is_refused_and_counted() {
+    let running = start(common::plain()).await;
+    let to = ConnectTo::new(running.address.clone(), None).unwrap();
+    for name in ["a b/../c", "two\nlines", "", "Upper"] {
+        let error = connect(&to, hello(name), 0).await.unwrap_err();
+        let ConnectError::Refused(why) = &error else { panic!("{error}") };
+        assert!(why.starts_with("report.node is ") && !why.contains('\n'), "{why:?}");
+    }
+    assert_eq!(running.stop().await, [RefusalReason::BadHello; 4]);
+}
+
+#[tokio::test]
 async fn a_session_that_is_closed_for_a_reason_says_so_to_the_agent() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::bind(Listen { address: Address::Unix(dir.path().join("agents.sock")), tls: None });

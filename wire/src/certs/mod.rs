@@ -14,6 +14,8 @@ use thiserror::Error;
 use files::Store;
 use issue::Authority;
 
+use crate::node::node_name;
+
 /// The authority outlives what it issues by far, so that adding nodes later needs no new one.
 const AUTHORITY_VALIDITY: Duration = Duration::from_secs(10 * 365 * 86_400);
 
@@ -134,17 +136,15 @@ fn check(request: &Request) -> Result<(), CertsError> {
     if !(Duration::from_secs(3600)..=AUTHORITY_VALIDITY).contains(&request.validity) {
         return Err(CertsError::Validity);
     }
-    match request.nodes.iter().find(|name| !is_node_name(name)) {
+    match request.nodes.iter().find(|name| !can_be_issued(name)) {
         Some(name) => Err(CertsError::NodeName(name.clone())),
         None => Ok(()),
     }
 }
 
-/// Kubernetes' rule for the names of nodes, which also keeps them from being paths.
-fn is_node_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    let edges = name.starts_with(char::is_alphanumeric) && name.ends_with(char::is_alphanumeric);
-    edges && name.len() <= 253 && name.chars().all(allowed) && !["ca", "reconciler"].contains(&name)
+/// A node's name, and not one of those that other files are called.
+fn can_be_issued(name: &str) -> bool {
+    node_name(name).is_ok() && !["ca", "reconciler"].contains(&name)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use faultline_core::{
 };
 
 use super::values::{bounded, cut, fault, fault_out, generation, instant, instant_out, name, required, text};
-use crate::{error::WireError, limits::MAX_PROBES, pb};
+use crate::{error::WireError, limits::MAX_PROBES, node::node_name, pb};
 
 impl TryFrom<pb::NodeReport> for NodeReport {
     type Error = WireError;
@@ -18,13 +18,23 @@ impl TryFrom<pb::NodeReport> for NodeReport {
         // What a node remembers comes on top of what it holds.
         bounded("report.probes", probes.len(), 2 * MAX_PROBES)?;
         Ok(Self {
-            node: name("report.node", node)?,
+            node: of_node(node)?,
             boot_id: name("report.boot_id", boot_id)?,
             accepted: generation("report.accepted", accepted)?,
             kernel: required("report.kernel", kernel)?.try_into()?,
             probes: probes.into_iter().map(ProbeReport::try_from).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// The name goes into logs, metrics and paths.
+fn of_node(node: String) -> Result<String, WireError> {
+    let field = "report.node";
+    let node = name(field, node)?;
+    node_name(&node).map_err(|_| {
+        let expected = "a DNS subdomain of lower-case letters, digits, `-` and `.`";
+        WireError::OutOfRange { field, value: format!("{node:?}"), expected }
+    })
 }
 
 impl From<&NodeReport> for pb::NodeReport {
