@@ -202,8 +202,7 @@ async fn serve_http(
     stop: &CancellationToken,
 ) -> Result<JoinHandle<()>, StartError> {
     let failed = |source| StartError::Admin { address: address.to_string(), source };
-    let served = admin::serve(address, router, stop.clone().cancelled_owned()).await.map_err(failed)?;
-    Ok(tokio::spawn(log_end(served)))
+    admin::serve(address, router, stop.clone().cancelled_owned()).await.map_err(failed)
 }
 
 async fn serve_metrics(
@@ -213,14 +212,7 @@ async fn serve_metrics(
 ) -> Result<JoinHandle<()>, StartError> {
     let failed = |source| StartError::Admin { address: at.to_string(), source };
     let router = admin::metrics_router(shown);
-    let served = admin::serve_tcp(at, router, stop.clone().cancelled_owned()).await.map_err(failed)?;
-    Ok(tokio::spawn(log_end(served)))
-}
-
-async fn log_end(served: JoinHandle<io::Result<()>>) {
-    if let Ok(Err(error)) = served.await {
-        tracing::error!(%error, "HTTP is served no more");
-    }
+    admin::serve_tcp(at, router, stop.clone().cancelled_owned()).await.map_err(failed)
 }
 
 /// Wakes the loop when cgroups come or go: the kernel's notifications stop at the first level.

@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod exposition;
+pub mod http;
 pub mod log;
 pub mod testing;

@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use faultline_telemetry::exposition;
+use faultline_telemetry::{exposition, http};
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -88,23 +88,19 @@ impl Endpoint {
 
     /// Serves until `stop` completes. Whoever receives from `look` is asked to bring the metrics up to date before
     /// each scrape.
-    ///
-    /// # Errors
-    /// The server failed.
     pub async fn serve(
         self,
         metrics: Arc<Metrics>,
         health: Arc<Health>,
         look: mpsc::Sender<oneshot::Sender<()>>,
         stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), EndpointError> {
+    ) {
         let router = Router::new()
             .route("/metrics", get(page))
             .route("/healthz", get(healthy))
             .route("/readyz", get(ready))
             .with_state(Shared { metrics, health, look });
-        let served = axum::serve(self.listener, router).with_graceful_shutdown(stop).await;
-        served.map_err(|source| EndpointError { address: self.address, source })
+        http::serve(self.listener, router, stop).await;
     }
 }
 

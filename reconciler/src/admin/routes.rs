@@ -1,11 +1,6 @@
 //! What is served.
 
-use std::{
-    future::{Future, IntoFuture as _},
-    io,
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -14,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use faultline_telemetry::exposition;
+use faultline_telemetry::{exposition, http};
 use serde::Serialize;
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -65,14 +60,14 @@ pub async fn serve(
     address: &AdminAddress,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<JoinHandle<io::Result<()>>> {
+) -> io::Result<JoinHandle<()>> {
     Ok(match address {
         AdminAddress::Loopback(address) => {
             serve_tcp(*address, only_local(router, address.ip()), stop).await?
         }
         AdminAddress::Unix(path) => {
             let listener = bind_socket(path)?;
-            tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future())
+            tokio::spawn(http::serve(listener, router, stop))
         }
     })
 }
@@ -85,9 +80,9 @@ pub async fn serve_tcp(
     address: SocketAddr,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<JoinHandle<io::Result<()>>> {
+) -> io::Result<JoinHandle<()>> {
     let listener = TcpListener::bind(address).await?;
-    Ok(tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future()))
+    Ok(tokio::spawn(http::serve(listener, router, stop)))
 }
 
 /// Binds under another name and moves it into place once its mode is set: at no moment can others connect.
