@@ -1,20 +1,30 @@
 //! Asking a running reconciler.
 
-use std::io;
+use std::{io, time::Duration};
 
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
+use hyper::{
+    Request, StatusCode, Uri,
+    body::Bytes,
+    client::conn::http1,
+    header::{HOST, HeaderValue},
+    http::uri::InvalidUri,
+};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
+    time::timeout,
 };
 
-use super::AdminAddress;
+use super::{AdminAddress, routes::is_ours};
 
 /// More than the plan of ten thousand experiments.
 const MAX_BYTES: usize = 256 << 20;
+
+/// How long an answer may take: all of them are in memory.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +37,18 @@ pub enum AskError {
         /// Why.
         source: io::Error,
     },
+    /// Somebody listens and does not answer.
+    #[error("no answer came from {address} within {} s", PATIENCE.as_secs())]
+    Silent {
+        /// Where.
+        address: String,
+    },
+    /// Somebody else answers.
+    #[error("what answers at {address} is no Faultline reconciler")]
+    NotOurs {
+        /// Where.
+        address: String,
+    },
     /// It does not know what was asked for.
     #[error("{0}")]
     NotFound(String),
@@ -38,40 +60,33 @@ pub enum AskError {
     Unreadable(String),
 }
 
-/// Asks for `path`.
+/// Asks for `path`, and waits for at most ten seconds.
 ///
 /// # Errors
 /// There is no answer, or it is not of this shape.
 pub async fn ask<T: DeserializeOwned>(address: &AdminAddress, path: &str) -> Result<T, AskError> {
-    let not_there = |source| AskError::NotThere { address: address.to_string(), source };
-    let bytes = match address {
-        AdminAddress::Loopback(socket) => {
-            request(TcpStream::connect(socket).await.map_err(not_there)?, path).await
-        }
-        AdminAddress::Unix(socket) => {
-            request(UnixStream::connect(socket).await.map_err(not_there)?, path).await
-        }
-    }?;
+    let answered = timeout(PATIENCE, answer(address, path)).await;
+    let bytes = answered.map_err(|_| AskError::Silent { address: address.to_string() })??;
     serde_json::from_slice(&bytes).map_err(|error| AskError::Unreadable(error.to_string()))
 }
 
-async fn request<S>(stream: S, path: &str) -> Result<Bytes, AskError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let unreadable = |error: &dyn std::fmt::Display| AskError::Unreadable(error.to_string());
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreadable(&error))?;
-    tokio::spawn(connection);
-    let request = Request::get(path).header("host", "localhost").body(Empty::<Bytes>::new());
-    let response = sender
-        .send_request(request.map_err(|error| unreadable(&error))?)
-        .await
-        .map_err(|error| unreadable(&error))?;
-    let status = response.status();
-    let body =
-        Limited::new(response.into_body(), MAX_BYTES).collect().await.map_err(|error| unreadable(&error))?;
-    let body = body.to_bytes();
+async fn answer(address: &AdminAddress, path: &str) -> Result<Bytes, AskError> {
+    let not_there = |source| AskError::NotThere { address: address.to_string(), source };
+    let uri: Uri = path.parse().map_err(|error: InvalidUri| AskError::Unreadable(error.to_string()))?;
+    let Answer { ours, status, body } = match address {
+        AdminAddress::Loopback(socket) => {
+            request(TcpStream::connect(socket).await.map_err(not_there)?, uri).await
+        }
+        AdminAddress::Unix(socket) => {
+            request(UnixStream::connect(socket).await.map_err(not_there)?, uri).await
+        }
+    }
+    .map_err(|error| unreadable(address, &error))?;
+    let body = match body {
+        Ok(body) if ours => body,
+        Err(error) if ours => return Err(AskError::Unreadable(error)),
+        _ => return Err(AskError::NotOurs { address: address.to_string() }),
+    };
     let said = || String::from_utf8_lossy(&body).trim().to_owned();
     match status {
         StatusCode::OK => Ok(body),
@@ -79,4 +94,38 @@ where
         StatusCode::SERVICE_UNAVAILABLE => Err(AskError::NotReady(said())),
         status => Err(AskError::Unreadable(format!("{status}: {}", said()))),
     }
+}
+
+/// What does not even speak HTTP is somebody else.
+fn unreadable(address: &AdminAddress, error: &hyper::Error) -> AskError {
+    if error.is_parse() {
+        AskError::NotOurs { address: address.to_string() }
+    } else {
+        AskError::Unreadable(error.to_string())
+    }
+}
+
+struct Answer {
+    /// Whether a reconciler says that it is one.
+    ours: bool,
+    status: StatusCode,
+    body: Result<Bytes, String>,
+}
+
+async fn request<S>(stream: S, uri: Uri) -> Result<Answer, hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = uri;
+    request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
+    let response = sender.send_request(request).await?;
+    let (ours, status) = (is_ours(response.headers()), response.status());
+    // Nobody else's is read: it could be anything, and endless.
+    let most = if ours { MAX_BYTES } else { 0 };
+    let body = Limited::new(response.into_body(), most).collect().await;
+    let body = body.map(|body| body.to_bytes()).map_err(|error| error.to_string());
+    Ok(Answer { ours, status, body })
 }

@@ -5,7 +5,8 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc};
 use axum::{
     Router,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -18,6 +19,9 @@ use tokio::{
 
 use super::{AdminAddress, host::only_local, views};
 use crate::{agents::Fleet, metrics::Metrics, publish::Board, reconcile::Pass};
+
+/// What every answer says of who answers, as `Server`.
+const SERVER: &str = "faultline";
 
 /// What the routes show.
 #[derive(Clone)]
@@ -67,7 +71,7 @@ pub async fn serve(
         }
         AdminAddress::Unix(path) => {
             let listener = bind_socket(path)?;
-            tokio::spawn(http::serve(listener, router, stop))
+            tokio::spawn(http::serve(listener, named(router), stop))
         }
     })
 }
@@ -82,7 +86,19 @@ pub async fn serve_tcp(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     let listener = TcpListener::bind(address).await?;
-    Ok(tokio::spawn(http::serve(listener, router, stop)))
+    Ok(tokio::spawn(http::serve(listener, named(router), stop)))
+}
+
+/// Whether a reconciler answered, and not whoever else listens where one was expected.
+pub(super) fn is_ours(headers: &HeaderMap) -> bool {
+    headers.get(header::SERVER).is_some_and(|server| server == SERVER)
+}
+
+fn named(router: Router) -> Router {
+    router.layer(map_response(|mut response: Response| async {
+        response.headers_mut().insert(header::SERVER, HeaderValue::from_static(SERVER));
+        response
+    }))
 }
 
 /// Binds under another name and moves it into place once its mode is set: at no moment can others connect.
