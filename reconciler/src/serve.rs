@@ -52,7 +52,7 @@ pub struct Settings {
     pub lease_ttl: Duration,
 }
 
-/// Why a reconciler cannot start.
+/// Why a reconciler cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The ledger cannot be used.
@@ -64,9 +64,12 @@ pub enum StartError {
     /// Agents cannot be listened to.
     #[error("cannot listen to agents")]
     Listen(#[from] ListenError),
-    /// The lease is out of range.
-    #[error(transparent)]
-    Lease(server::ServeError),
+    /// The listener of the agents failed.
+    #[error("agents are served no more")]
+    Agents(#[from] server::ServeError),
+    /// It ended without a word, which is an error of ours.
+    #[error("agents are served no more: their listener ended unexpectedly")]
+    Unexpectedly,
     /// The admin interface or the metrics cannot be served.
     #[error("cannot serve at {address}")]
     Admin {
@@ -89,6 +92,7 @@ pub enum StartError {
 pub struct Server {
     looped: Loop,
     address: Address,
+    agents: JoinHandle<Result<(), StartError>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -129,7 +133,7 @@ impl Server {
         if let Some(at) = metrics_at {
             tasks.push(serve_metrics(at, shown, &stop).await?);
         }
-        tasks.push(serve_agents(agents, Arc::clone(&fleet), lease_ttl, stop.clone()));
+        let agents = tokio::spawn(serve_agents(agents, Arc::clone(&fleet), lease_ttl, stop.clone()));
 
         let mut watched: Vec<PathBuf> = sources.iter().map(|source| source.path().clone()).collect();
         match &inventory {
@@ -151,7 +155,7 @@ impl Server {
         };
         tracing::info!(agents = %address, %admin, "listening");
         let looped = Loop { deps, fleet, metrics, board, recorder, wake, watched };
-        Ok(Self { looped, address, tasks })
+        Ok(Self { looped, address, agents, tasks })
     }
 
     /// Where agents dial; a port 0 has become a real one.
@@ -161,13 +165,17 @@ impl Server {
     }
 
     /// Passes until `stop` is cancelled, and closes what was opened.
-    pub async fn run(self, stop: CancellationToken) {
-        let Self { looped, address: _, tasks } = self;
+    ///
+    /// # Errors
+    /// It ended by itself: agents could not be served any more. Then `stop` is cancelled too.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), StartError> {
+        let Self { looped, address: _, agents, tasks } = self;
         looped.run(stop.cancelled()).await;
         for task in tasks {
             // A task that panicked has said so already.
             let _ended = task.await;
         }
+        agents.await.unwrap_or(Err(StartError::Unexpectedly))
     }
 }
 
@@ -182,18 +190,16 @@ fn make_folder_of(address: &Address) -> Result<(), StartError> {
     }
 }
 
-fn serve_agents(
+/// Without agents there is nothing to reconcile: however this ends, the rest is stopped with it.
+async fn serve_agents(
     agents: server::Server,
     fleet: Arc<Fleet>,
     lease_ttl: Duration,
     stop: CancellationToken,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        if let Err(error) = agents.serve(fleet, lease_ttl, stop.clone().cancelled_owned()).await {
-            tracing::error!(%error, "agents are served no more: stopping");
-            stop.cancel();
-        }
-    })
+) -> Result<(), StartError> {
+    let _stopped_with_it = stop.clone().drop_guard();
+    agents.serve(fleet, lease_ttl, stop.clone().cancelled_owned()).await?;
+    if stop.is_cancelled() { Ok(()) } else { Err(StartError::Unexpectedly) }
 }
 
 async fn serve_http(
@@ -235,4 +241,23 @@ fn until(task: impl Future<Output = ()> + Send + 'static, stop: CancellationToke
             () = stop.cancelled() => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn where_agents_are_served_no_more_everything_stops_and_the_error_is_kept() {
+        let socket = tempfile::tempdir().unwrap();
+        let address = Address::Unix(socket.path().join("agents.sock"));
+        let agents = server::Server::bind(Listen { address, tls: None }).await.unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let fleet = Arc::new(Fleet::new(clock, Arc::new(Metrics::new()), Arc::new(Notify::new())));
+        let stop = CancellationToken::new();
+        // The listener dies of a lease that it cannot grant.
+        let served = serve_agents(agents, fleet, Duration::ZERO, stop.clone()).await;
+        assert!(matches!(served, Err(StartError::Agents(server::ServeError::LeaseTtl))), "{served:?}");
+        assert!(stop.is_cancelled());
+    }
 }

@@ -41,7 +41,7 @@ impl Run {
         let settings = serving.settings(Provider::File(inventory), listen, tls.files())?;
         runtime()?.block_on(async {
             let stop = stopped_by_signals()?;
-            Server::start(settings, stop.clone()).await?.run(stop).await;
+            Server::start(settings, stop.clone()).await?.run(stop).await?;
             Ok(Outcome::Fine)
         })
     }

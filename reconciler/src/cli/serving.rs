@@ -1,11 +1,16 @@
 //! What `run` and `up` share: arguments, the runtime, logging, and being told to stop.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf};
+use std::{future::Future, io, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use faultline_api::GoDuration;
+use faultline_api::{GoDuration, duration::DurationError};
 use faultline_telemetry::log::LogArgs;
-use faultline_wire::{Address, server::Listen, tls::TlsFiles};
+use faultline_wire::{
+    Address,
+    limits::{MAX_LEASE_TTL, MIN_LEASE_TTL},
+    server::{Listen, ServeError},
+    tls::TlsFiles,
+};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -25,7 +30,7 @@ pub(super) struct ServingArgs {
     #[command(flatten)]
     sources: SourceArgs,
     /// Directory of the ledger and of the last plans
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/faultline")]
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/faultline", value_parser = absolute)]
     pub(super) state_dir: PathBuf,
     /// Where `faultline get` and its like ask, on this machine: 127.0.0.1:PORT or unix:PATH
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
@@ -34,12 +39,27 @@ pub(super) struct ServingArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
     /// How long an agent goes on injecting without a word from here; renewed three times within it
-    #[arg(long, value_name = "DURATION", default_value = "15s")]
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = lease)]
     pub(super) lease_ttl: GoDuration,
     #[command(flatten)]
     defaults: DefaultsArgs,
     #[command(flatten)]
     log: LogArgs,
+}
+
+/// Where a path leads from here: what is kept there is handed to others that take no relative one.
+fn absolute(path: &str) -> io::Result<PathBuf> {
+    std::path::absolute(path)
+}
+
+/// A lease that can be granted, so that no other is found out only once everything is open.
+fn lease(text: &str) -> Result<GoDuration, String> {
+    let ttl: GoDuration = text.parse().map_err(|error: DurationError| error.to_string())?;
+    if (MIN_LEASE_TTL..=MAX_LEASE_TTL).contains(&ttl.as_std()) {
+        Ok(ttl)
+    } else {
+        Err(ServeError::LeaseTtl.to_string())
+    }
 }
 
 /// Certificates for mutual TLS.
@@ -96,19 +116,26 @@ pub(super) fn blocking<T>(future: impl Future<Output = T>) -> Result<T, CliError
     Ok(runtime.block_on(future))
 }
 
-/// Cancelled by SIGINT and SIGTERM. Must be called within a runtime.
+/// Cancelled by SIGINT and SIGTERM. Whoever sends another means now: the process ends as if the signal had ended it.
+/// Must be called within a runtime.
 pub(super) fn stopped_by_signals() -> Result<CancellationToken, CliError> {
     let stop = CancellationToken::new();
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Runtime)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;
     let token = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tracing::info!("stopping");
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => SignalKind::interrupt(),
+                _ = terminate.recv() => SignalKind::terminate(),
+            }
+        };
+        next().await;
+        tracing::info!("stopping; another signal ends it at once");
         token.cancel();
+        let signal = next().await;
+        tracing::warn!("ending at once");
+        std::process::exit(128 + signal.as_raw_value());
     });
     Ok(stop)
 }

@@ -84,11 +84,13 @@ async fn both(settings: crate::serve::Settings, agent: AgentConfig) -> Result<Ou
         end_with_agent.cancel();
         ended
     });
-    server.run(until).await;
+    let ran = server.run(until).await;
     match agent.await {
-        Ok(ended) => ended.map(|()| Outcome::Fine).map_err(CliError::Agent),
-        Err(panicked) => Err(CliError::Runtime(panicked.into())),
+        Ok(ended) => ended.map_err(CliError::Agent)?,
+        Err(panicked) => return Err(CliError::Runtime(panicked.into())),
     }
+    ran?;
+    Ok(Outcome::Fine)
 }
 
 fn host_name() -> String {
