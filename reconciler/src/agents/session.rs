@@ -118,7 +118,11 @@ impl Held<'_> {
             // How each probe fared, and what is being spent, is in the report.
             AgentMessage::Ack(_) => drop(self.say(ReconcilerMessage::ReportRequest).await),
             AgentMessage::Nack(nack) => self.refused_by_agent(&nack),
-            AgentMessage::RenewAck(ack) => self.compare(ack.generation).await,
+            AgentMessage::RenewAck(ack) => {
+                // It changes nothing but when the node was last heard.
+                self.fleet.amend(self.node, self.id, |_| {});
+                self.compare(ack.generation).await;
+            }
             // The wire lets no second one through.
             AgentMessage::Hello(_) => {}
         }
@@ -143,3 +147,6 @@ impl Held<'_> {
 fn renewal_period(lease_ttl: Duration) -> Duration {
     lease_ttl / RENEWALS_PER_LEASE
 }
+
+#[cfg(test)]
+mod tests;
