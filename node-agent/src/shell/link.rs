@@ -15,6 +15,10 @@ use crate::{agent::Input, attachments::causes, clock::Clock, kernel::BootNanos, 
 /// A reconciler that does not read for this long is as good as gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A session that ends sooner was no success: an agent that another one of the same name drives out again and again
+/// waits ever longer. Longer than the longest wait, or two of them would drive each other out for ever.
+const HELD: Duration = Duration::from_secs(10);
+
 type Dial = Pin<Box<dyn Future<Output = Result<Session, ConnectError>> + Send>>;
 
 /// What happened to the link.
@@ -34,7 +38,8 @@ enum State {
     /// Until the next attempt.
     Idle(Pin<Box<Sleep>>),
     Dialling(Dial),
-    Open(Box<Session>),
+    /// And since when.
+    Open(Box<Session>, BootNanos),
     /// It broke while sending; the machine is yet to be told.
     Broken(String),
 }
@@ -45,7 +50,7 @@ impl Link {
     }
 
     pub(super) const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+        matches!(self.state, State::Open(..))
     }
 
     /// The next thing that happens. Dropped in the middle, it loses nothing.
@@ -61,11 +66,14 @@ impl Link {
                 }
                 State::Dialling(dial) => {
                     let dialled = dial.await;
-                    return self.dialled(dialled);
+                    return self.dialled(dialled, clock.now().boot);
                 }
-                State::Open(session) => match session.receive().await {
+                State::Open(session, since) => match session.receive().await {
                     Ok((received, heard)) => {
-                        self.backoff.reset();
+                        let held = clock.now().boot.0.saturating_sub(since.0);
+                        if Duration::from_nanos(held) >= HELD {
+                            self.backoff.reset();
+                        }
                         let input = Some(Input::Received(received, BootNanos(heard)));
                         return Happened { input, ..Happened::default() };
                     }
@@ -79,11 +87,11 @@ impl Link {
         }
     }
 
-    fn dialled(&mut self, dialled: Result<Session, ConnectError>) -> Happened {
+    fn dialled(&mut self, dialled: Result<Session, ConnectError>, now: BootNanos) -> Happened {
         match dialled {
             Ok(session) => {
                 let input = Some(Input::Opened(session.welcome));
-                self.state = State::Open(Box::new(session));
+                self.state = State::Open(Box::new(session), now);
                 Happened { input, ..Happened::default() }
             }
             Err(error) => {
@@ -102,7 +110,7 @@ impl Link {
 
     /// Sends, or breaks the session.
     pub(super) async fn send(&mut self, message: &AgentMessage, clock: &dyn Clock) {
-        let State::Open(session) = &self.state else { return };
+        let State::Open(session, _) = &self.state else { return };
         let sent = timeout(SEND_TIMEOUT, session.send(message, clock.now().boot.0)).await;
         let broken = match sent {
             Ok(Ok(())) => return,
@@ -114,7 +122,7 @@ impl Link {
 
     /// Lets what was sent go out, for so long at most.
     pub(super) async fn close(self, patience: Duration) {
-        if let State::Open(session) = self.state {
+        if let State::Open(session, _) = self.state {
             session.close(patience).await;
         }
     }

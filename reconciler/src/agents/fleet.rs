@@ -11,7 +11,7 @@ use faultline_wire::message::Desired;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
-use super::injections::Injections;
+use super::{injections::Injections, takeovers::Takeovers};
 use crate::{
     clock::Clock,
     metrics::{Metrics, NodeLabels},
@@ -25,6 +25,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub struct Fleet {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) takeovers: Takeovers,
     wake: Arc<Notify>,
     told: watch::Sender<Told>,
     state: Mutex<State>,
@@ -79,7 +80,8 @@ impl Fleet {
     /// No agents yet. `wake` is notified whenever there is something for a pass to look at.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>, wake: Arc<Notify>) -> Self {
-        Self { clock, metrics, wake, told: watch::Sender::default(), state: Mutex::default() }
+        let (told, state, takeovers) = (watch::Sender::default(), Mutex::default(), Takeovers::default());
+        Self { clock, metrics, takeovers, wake, told, state }
     }
 
     /// The newest report of every node that was ever heard of, and the sessions they belong to.

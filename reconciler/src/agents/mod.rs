@@ -8,5 +8,6 @@
 mod fleet;
 mod injections;
 mod session;
+mod takeovers;
 
 pub use fleet::{Fleet, NodeStatus, Seen};

@@ -77,6 +77,25 @@ impl Held<'_> {
                 _ = renewals.tick() => self.renew().await,
             }
         }
+        self.taken_over();
+    }
+
+    /// Another session took its place.
+    fn taken_over(self) {
+        let (node, peer) = (self.node, self.session.peer.to_string());
+        let now = self.fleet.clock.monotonic();
+        if let Some(other) = self.fleet.takeovers.happened(node, peer.clone(), now) {
+            tracing::warn!(
+                node,
+                one = other,
+                another = peer,
+                "agents take one another's place: are there two that are called alike? \
+                 give each node's agent its own name with --node"
+            );
+        }
+        self.session.close(&format!(
+            "a later session of node {node} took its place; unless this agent opened it, another one has its name"
+        ));
     }
 
     /// Says something. An agent that does not listen any more may still be saying its last.

@@ -71,3 +71,13 @@ async fn an_answer_to_a_renewal_is_heard() {
     agent.send(&AgentMessage::RenewAck(answer), 2).await.unwrap();
     stage.eventually(|| stage.heard() == Some(7)).await;
 }
+
+#[tokio::test]
+async fn an_agent_whose_place_another_took_is_told() {
+    let stage = Stage::new().await;
+    let mut first = stage.agent().await;
+    stage.eventually(|| stage.heard().is_some()).await;
+    let _second = stage.agent().await;
+    let ended = timeout(PATIENCE, first.receive()).await.unwrap().unwrap_err().to_string();
+    assert!(ended.contains("a later session of node n took its place"), "{ended}");
+}
