@@ -361,3 +361,64 @@ async fn a_root_that_is_a_swapped_symlink_is_followed() {
     assert!(told(&wake, &mut watch).await, "a change behind the new link");
     assert_eq!(&*fresh(&mut source(&root)).files["a.yaml"], b"3");
 }
+
+/// A file behind the links of a mounted `ConfigMap`: `inventory.yaml` → `..data/inventory.yaml`, `..data` → `one`.
+fn mounted(base: &Path) -> std::path::PathBuf {
+    write(base, "one/inventory.yaml", "1");
+    write(base, "two/inventory.yaml", "2");
+    symlink("one", base.join("..data")).unwrap();
+    symlink("..data/inventory.yaml", base.join("inventory.yaml")).unwrap();
+    base.join("inventory.yaml")
+}
+
+#[tokio::test]
+async fn every_way_of_replacing_a_file_wakes_within_half_a_second_and_its_neighbours_do_not() {
+    let base = TempDir::new().unwrap();
+    let file = mounted(base.path());
+    let replace = |name: &str| {
+        write(base.path(), "aside", name);
+        fs::rename(base.path().join("aside"), base.path().join(name)).unwrap();
+    };
+    let swap = |to: &str, link: &str| {
+        symlink(to, base.path().join("next")).unwrap();
+        fs::rename(base.path().join("next"), base.path().join(link)).unwrap();
+    };
+    let changes: [(&str, &dyn Fn()); 9] = [
+        ("the swap of a directory's link", &|| swap("two", "..data")),
+        ("a write in place behind the links", &|| write(base.path(), "two/inventory.yaml", "3")),
+        ("a file moved over the one behind the links", &|| replace("two/inventory.yaml")),
+        ("a file moved over the link", &|| replace("inventory.yaml")),
+        ("another moved over it", &|| replace("inventory.yaml")),
+        ("a write in place", &|| write(base.path(), "inventory.yaml", "4")),
+        ("the file removed", &|| fs::remove_file(&file).unwrap()),
+        ("a link to what is not there", &|| swap("three/inventory.yaml", "inventory.yaml")),
+        ("that directory made", &|| write(base.path(), "three/inventory.yaml", "5")),
+    ];
+    let wake = Arc::new(Notify::new());
+    let mut watch = Watch::start(std::slice::from_ref(&file), Arc::clone(&wake)).unwrap();
+    for (what, change) in changes {
+        quiet(&wake, &mut watch).await;
+        write(base.path(), "neighbour.log", what);
+        let woken = timeout(Duration::from_millis(200), wake.notified()).await;
+        assert!(woken.is_err(), "a neighbour woke, before {what}");
+        change();
+        let told = timeout(Duration::from_millis(500), wake.notified()).await;
+        assert!(told.is_ok(), "{what} did not wake in time");
+        watch.renew();
+    }
+}
+
+#[tokio::test]
+async fn a_file_within_a_watched_directory_takes_nothing_from_its_watch() {
+    let base = TempDir::new().unwrap();
+    let root = base.path().join("tree");
+    write(&root, "inventory.yaml", "1");
+    let wake = Arc::new(Notify::new());
+    let mut watch = Watch::start(&[root.clone(), root.join("inventory.yaml")], Arc::clone(&wake)).unwrap();
+    quiet(&wake, &mut watch).await;
+    write(&root, "new/deeper/b.yaml", "b");
+    assert!(told(&wake, &mut watch).await, "a new directory");
+    quiet(&wake, &mut watch).await;
+    write(&root, "new/deeper/b.yaml", "c");
+    assert!(told(&wake, &mut watch).await, "a change deep inside it");
+}

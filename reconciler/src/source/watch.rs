@@ -1,9 +1,10 @@
-//! Being told that a directory may have changed. What is told is only "look again": the fetch decides by digest,
+//! Being told that a file or directory may have changed. What is told is only "look again": the fetch decides by digest,
 //! and a slow poll in the loop is the net beneath every kind of change that no watch reports.
 
 use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,25 +20,32 @@ use tokio::sync::Notify;
 /// milliseconds, and a person does not notice this much.
 pub const QUIET: Duration = Duration::from_millis(50);
 
-/// Watches the directories of some sources and wakes one reader.
+/// As many symlinks as Linux follows in one path.
+const MAX_LINKS: u32 = 40;
+
+/// Watches some files and directories, and wakes one reader.
 pub struct Watch {
     debouncer: Debouncer<RecommendedWatcher, NoCache>,
-    roots: Vec<Watched>,
+    roots: Vec<Root>,
+    /// Directories that are watched for names in them, not for what lies deeper.
+    folders: BTreeMap<PathBuf, Identity>,
     relevant: Relevant,
 }
 
-/// Paths at or beneath which a change is told. A root's parent is watched for the root's own name; everything else in
-/// it, and it may be a busy directory, is no concern of ours.
+/// Paths at or beneath which a change is told. A folder is watched for some names; everything else in it, and it may
+/// be a busy directory, is no concern of ours.
 type Relevant = Arc<Mutex<BTreeSet<PathBuf>>>;
 
+/// Device and inode.
+type Identity = (u64, u64);
+
 /// One root and what of it is being watched now.
-struct Watched {
+struct Root {
     /// Absolute, symlinks not resolved.
     path: PathBuf,
-    /// What the path led to when it was watched, with its device and inode.
-    target: Option<(PathBuf, (u64, u64))>,
-    /// Whether the directory that holds the root's name is watched: it sees the root replaced or made again.
-    parent_watched: bool,
+    /// The directory that the path led to when it was watched, with all that lies in it. A file is watched as a name
+    /// in its folder instead: a watch on the file itself ends where another takes its place.
+    tree: Option<(PathBuf, Identity)>,
 }
 
 /// The kernel gave no watch, for instance because the user's limit of inotify instances is reached.
@@ -66,10 +74,10 @@ impl Watch {
         let watched = |path: &PathBuf| {
             let absolute = std::path::absolute(path);
             let path = absolute.map_err(|source| WatchError::Path { path: path.clone(), source })?;
-            Ok(Watched { path, target: None, parent_watched: false })
+            Ok(Root { path, tree: None })
         };
         let roots = roots.iter().map(watched).collect::<Result<Vec<_>, WatchError>>()?;
-        let relevant: Relevant = Arc::new(Mutex::new(roots.iter().map(|root| root.path.clone()).collect()));
+        let relevant = Relevant::default();
         let tell = {
             let (wake, relevant) = (Arc::clone(&wake), Arc::clone(&relevant));
             move |events: DebounceEventResult| {
@@ -81,7 +89,7 @@ impl Watch {
         // Links out of a source would otherwise have the whole file system watched.
         let config = notify::Config::default().with_follow_symlinks(false);
         let debouncer = new_debouncer_opt(QUIET, Some(QUIET / 4), tell, NoCache, config)?;
-        let mut watch = Self { debouncer, roots, relevant };
+        let mut watch = Self { debouncer, roots, folders: BTreeMap::new(), relevant };
         watch.renew();
         wake.notify_one();
         Ok(watch)
@@ -90,44 +98,126 @@ impl Watch {
     /// Follows each root to where it is now. To be called after every wake and with every poll: a watch sits on
     /// an inode, and a root that was removed, replaced or swapped as a symlink has another.
     pub fn renew(&mut self) {
-        let Self { debouncer, roots, relevant } = self;
-        for root in roots {
-            root.renew(debouncer, relevant);
+        let Self { debouncer, roots, folders, relevant } = self;
+        let mut names = BTreeSet::new();
+        for root in &mut *roots {
+            let end = names_to(&root.path, &mut names);
+            let tree = identify(&end).filter(|_| end.is_dir()).map(|identity| (end, identity));
+            if let Some(gone) = root.follow(tree, debouncer) {
+                folders.retain(|folder, _| !folder.starts_with(&gone));
+            }
         }
+        let trees: BTreeSet<&Path> = roots.iter().filter_map(Root::watched).collect();
+        let is_apart = |folder: &&Path| !folder.ancestors().any(|part| trees.contains(part));
+        let wanted = names.iter().filter_map(|name| name.parent()).filter(is_apart).collect();
+        watch_folders(folders, &wanted, &trees, debouncer);
+        let trees = trees.into_iter().map(Path::to_owned);
+        *lock(relevant) = names.iter().cloned().chain(trees).collect();
     }
 }
 
-impl Watched {
-    fn renew(&mut self, debouncer: &mut Debouncer<RecommendedWatcher, NoCache>, relevant: &Relevant) {
-        let now = identify(&self.path);
-        if now != self.target {
-            if let Some((gone, _)) = self.target.take() {
-                // It fails where the directory is gone, and its watch with it.
-                let _gone_already = debouncer.unwatch(&gone);
-            }
-            if let Some((path, identity)) = now {
-                match debouncer.watch(&path, RecursiveMode::Recursive) {
-                    Ok(()) => {
-                        lock(relevant).insert(path.clone());
-                        self.target = Some((path, identity));
-                    }
-                    Err(error) => tracing::warn!(path = %path.display(), %error, "only polled, not watched"),
-                }
+impl Root {
+    /// Watches `now` instead of what was watched; returns what is watched no more.
+    fn follow(
+        &mut self,
+        now: Option<(PathBuf, Identity)>,
+        debouncer: &mut Debouncer<RecommendedWatcher, NoCache>,
+    ) -> Option<PathBuf> {
+        if now == self.tree {
+            return None;
+        }
+        let gone = self.tree.take();
+        if let Some((path, identity)) = &gone {
+            unwatch(path, *identity, debouncer);
+        }
+        if let Some((path, identity)) = now {
+            match debouncer.watch(&path, RecursiveMode::Recursive) {
+                Ok(()) => self.tree = Some((path, identity)),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "only polled, not watched"),
             }
         }
-        if !self.parent_watched
-            && let Some(parent) = self.path.parent()
+        gone.map(|(path, _)| path)
+    }
+
+    fn watched(&self) -> Option<&Path> {
+        self.tree.as_ref().map(|(path, _)| path.as_path())
+    }
+}
+
+/// Watches the `wanted` folders, which lie in none of the `trees`, and no other.
+fn watch_folders(
+    folders: &mut BTreeMap<PathBuf, Identity>,
+    wanted: &BTreeSet<&Path>,
+    trees: &BTreeSet<&Path>,
+    debouncer: &mut Debouncer<RecommendedWatcher, NoCache>,
+) {
+    folders.retain(|folder, identity| {
+        let stays = wanted.contains(folder.as_path()) && identify(folder) == Some(*identity);
+        // A tree that begins at the folder has taken its watch over.
+        if !stays && !trees.contains(folder.as_path()) {
+            unwatch(folder, *identity, debouncer);
+        }
+        stays
+    });
+    for folder in wanted {
+        if !folders.contains_key(*folder)
+            && let Some(identity) = identify(folder)
+            && debouncer.watch(folder, RecursiveMode::NonRecursive).is_ok()
         {
-            self.parent_watched = debouncer.watch(parent, RecursiveMode::NonRecursive).is_ok();
+            folders.insert((*folder).to_owned(), identity);
         }
     }
 }
 
-/// Where `path` leads, symlinks resolved, and which file that is.
-fn identify(path: &Path) -> Option<(PathBuf, (u64, u64))> {
-    let path = path.canonicalize().ok()?;
-    let stat = rustix::fs::stat(&path).ok()?;
-    Some((path, (stat.st_dev, stat.st_ino)))
+/// Ends a watch, unless the kernel has: it does where the directory is gone.
+fn unwatch(path: &Path, identity: Identity, debouncer: &mut Debouncer<RecommendedWatcher, NoCache>) {
+    if identify(path) == Some(identity) {
+        let _gone_meanwhile = debouncer.unwatch(path);
+    }
+}
+
+/// Adds the names that decide what `path` leads to, each in a directory without symlinks: every symlink on the way,
+/// and what is at its end or, where the way is broken, the first that is not there. Returns the last.
+fn names_to(path: &Path, names: &mut BTreeSet<PathBuf>) -> PathBuf {
+    let mut at = PathBuf::new();
+    let mut rest: Vec<OsString> = reversed(path);
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        if part == ".." {
+            at.pop();
+            continue;
+        }
+        let name = at.join(&part);
+        match std::fs::read_link(&name) {
+            Ok(link) if links < MAX_LINKS => {
+                links += 1;
+                names.insert(name);
+                rest.extend(reversed(&link));
+            }
+            Ok(_) => break,
+            // An absolute link begins again at the root, which is no link.
+            Err(_) => at = name,
+        }
+        if !at.exists() {
+            break;
+        }
+    }
+    names.insert(at.clone());
+    at
+}
+
+fn reversed(path: &Path) -> Vec<OsString> {
+    path.components()
+        .rev()
+        .filter(|part| *part != Component::CurDir)
+        .map(|part| part.as_os_str().to_owned())
+        .collect()
+}
+
+/// Which file is at `path`.
+fn identify(path: &Path) -> Option<Identity> {
+    let stat = rustix::fs::stat(path).ok()?;
+    Some((stat.st_dev, stat.st_ino))
 }
 
 /// Whether anything but reading happened where it matters: the fetch itself opens every file. Errors, and events that
