@@ -36,7 +36,7 @@ const CASES: &[(&str, &[&str], i32)] = &[
     ("plan-undecided", &["plan", "--source=experiments", "--platform=unguarded", NOW], 2),
     ("plan-broken", &["plan", "--source=broken", "--inventory=inventory.yaml", NOW], 1),
     ("plan-unread", &["plan", "--source=nowhere", NOW], 2),
-    ("plan-bad-inventory", &["plan", "--source=experiments", "--inventory=bad-inventory.yaml", NOW], 2),
+    ("plan-bad-inventory", &["plan", "--source=experiments", "--inventory=bad-inventory.yaml", NOW], 1),
     ("plan-no-ledger", &["plan", "--source=experiments", "--state-dir=nowhere", NOW], 2),
     ("plan-same-name", &["plan", "--source=experiments", "--platform=other/experiments", NOW], 2),
     ("plan-no-source", &["plan"], 2),

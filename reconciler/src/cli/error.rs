@@ -49,7 +49,9 @@ impl CliError {
     /// 1 where the question was read and its answer is no; else 2.
     pub(super) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Ask(AskError::NotFound(_)) => 1,
+            Self::Ask(AskError::NotFound(_))
+            | Self::Inventory(InventoryError::Invalid(_))
+            | Self::Reconcile(ReconcileError::Waiting(InventoryError::Invalid(_))) => 1,
             _ => 2,
         }
     }

@@ -2,64 +2,118 @@
 
 use std::{fs::File, io::Read, path::Path, sync::Arc};
 
+use faultline_api::{LineColumn, line_col};
 use faultline_core::inventory::Inventory;
 
-use super::InventoryError;
+use super::{
+    InventoryError,
+    problems::{Invalid, Problem},
+    sense,
+    shape::Places,
+};
 
 /// About a hundred thousand pods, as JSON.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Reads a file of an inventory's shape. JSON is YAML, so one parser reads both; unknown fields are errors.
 pub(super) fn read(path: &Path) -> Result<Inventory, InventoryError> {
-    parse(path, &text(path)?)
+    Ok(parse(path, &text(path)?)?)
 }
 
-/// What the file said last: one that says the same again is not parsed again.
+/// What the file said last, right or wrong: one that says the same again is not parsed again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known(Option<(String, Arc<Inventory>)>);
+pub(super) struct Known(Option<(String, Result<Arc<Inventory>, Invalid>)>);
 
 impl Known {
     /// What the file says now.
     pub(super) fn read(&mut self, path: &Path) -> Result<Arc<Inventory>, InventoryError> {
         let text = text(path)?;
-        if let Some((known, inventory)) = &self.0
-            && *known == text
-        {
-            return Ok(Arc::clone(inventory));
-        }
-        let inventory = Arc::new(parse(path, &text)?);
-        self.0 = Some((text, Arc::clone(&inventory)));
-        Ok(inventory)
+        let parsed = match self.0.take() {
+            Some((known, parsed)) if known == text => parsed,
+            _ => parse(path, &text).map(Arc::new),
+        };
+        let (_, parsed) = self.0.insert((text, parsed));
+        Ok(parsed.clone()?)
     }
 }
 
 fn text(path: &Path) -> Result<String, InventoryError> {
     let name = || path.display().to_string();
     let failed = |reason| InventoryError::Read { path: name(), reason };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
-    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > MAX_BYTES {
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(InventoryError::TooLarge { path: name(), limit: MAX_BYTES });
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let place = line_col(error.as_bytes(), error.utf8_error().valid_up_to());
+        Invalid {
+            path: name(),
+            problems: vec![whole(Some(place), "it is not UTF-8 from here on".to_owned())],
+        }
+        .into()
+    })
 }
 
-fn parse(path: &Path, text: &str) -> Result<Inventory, InventoryError> {
-    let invalid = |detail| InventoryError::Invalid { path: path.display().to_string(), detail };
-    let mut inventory: Inventory = decode(text).map_err(invalid)?;
+fn parse(path: &Path, text: &str) -> Result<Inventory, Invalid> {
+    // The JSON parser is many times faster, and exported inventories are large.
+    let is_json = text.trim_start().starts_with('{');
+    let places = || Places::of(text, is_json);
+    let invalid = |problems| Invalid { path: path.display().to_string(), problems };
+    let decoded = if is_json { from_json(text) } else { from_yaml(text) };
+    let mut inventory = decoded.map_err(|undecoded| {
+        let found = places().map(|places| places.misshapen()).filter(|found| !found.is_empty());
+        invalid(found.unwrap_or_else(|| vec![undecoded]))
+    })?;
+    let wrong = sense::problems(&inventory);
+    if !wrong.is_empty() {
+        let places = places();
+        let located = wrong.into_iter().map(|(at, message)| match &places {
+            Some(places) => places.problem(&at, message),
+            None => Problem { subject: at.to_string(), ..whole(None, message) },
+        });
+        return Err(invalid(located.collect()));
+    }
+    if let Some(pod) = sense::unlisted_nodes(&inventory).next() {
+        let count = sense::unlisted_nodes(&inventory).count();
+        let first = format!("{}/{} on {}", pod.namespace, pod.name, pod.node);
+        tracing::warn!(
+            count,
+            first,
+            "pods on nodes that the inventory does not list: they wait for its agent"
+        );
+    }
     // Selection must not depend on the order in which somebody wrote the pods down.
     inventory.pods.sort_by(|a, b| (&a.namespace, &a.name, &a.uid).cmp(&(&b.namespace, &b.name, &b.uid)));
     Ok(inventory)
 }
 
-fn decode(text: &str) -> Result<Inventory, String> {
-    if text.trim_start().starts_with('{') {
-        // The JSON parser is many times faster, and exported inventories are large.
-        serde_json::from_str(text).map_err(|error| error.to_string())
-    } else {
-        serde_saphyr::from_str(text).map_err(|error| error.to_string())
-    }
+fn from_json(text: &str) -> Result<Inventory, Problem> {
+    serde_json::from_str(text).map_err(|error| {
+        let place = place(error.line() as u64, error.column() as u64);
+        let told = error.to_string();
+        let reason = told.rsplit_once(" at line ").map_or(told.as_str(), |(reason, _)| reason);
+        whole(place, format!("it begins as JSON, and is not an inventory in JSON: {reason}"))
+    })
+}
+
+fn from_yaml(text: &str) -> Result<Inventory, Problem> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location().and_then(|at| place(at.line(), at.column()));
+        let told = error.without_snippet().to_string();
+        let reason = told.lines().next().unwrap_or_default();
+        whole(place, format!("it is not an inventory in YAML: {reason}"))
+    })
+}
+
+fn place(line: u64, column: u64) -> Option<LineColumn> {
+    Some(LineColumn { line: u32::try_from(line).ok()?, column: u32::try_from(column).ok()? })
+}
+
+/// A problem of the file as a whole.
+const fn whole(place: Option<LineColumn>, message: String) -> Problem {
+    Problem { place, subject: String::new(), message }
 }
 
 #[cfg(test)]
@@ -78,7 +132,7 @@ nodes:
         slab: {injectable: yes, mechanism: fmod_ret}
         bio: {injectable: no, reason: should_fail_bio is a .constprop clone}
 pods:
-- {namespace: b, name: p, uid: u2, node: n1, phase: Running, containers: [{name: main}]}
+- {namespace: b, name: p, uid: u2, node: n1, phase: Running, containers: [{name: main, id: 'containerd://1'}]}
 - namespace: a
   name: p
   uid: u1
@@ -117,17 +171,77 @@ pods:
         assert_eq!(write_and_read(YAML).unwrap(), first);
     }
 
-    #[test]
-    fn an_unknown_field_is_an_error_that_names_it() {
-        for text in [YAML.replace("uid: u1", "uuid: u1"), YAML.replace("pods:", "podz:")] {
-            let error = read_text(&text).unwrap_err().to_string();
-            assert!(error.contains("uuid") || error.contains("podz"), "{error}");
-        }
+    /// What is told of the text in a file of that name, without the name.
+    fn told(text: &str) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("i.yaml");
+        std::fs::write(&path, text).unwrap();
+        let InventoryError::Invalid(invalid) = read(&path).unwrap_err() else { panic!("it was read") };
+        let lines: Vec<_> = invalid.to_string().lines().map(str::to_owned).collect();
+        let name = format!("  {}:", path.display());
+        lines[1..].iter().map(|line| line.strip_prefix(&name).unwrap_or(line).to_owned()).collect()
     }
 
     #[test]
-    fn an_inventory_without_a_date_is_refused() {
-        let error = read_text("pods: []\n").unwrap_err().to_string();
-        assert!(error.contains("observedAt"), "{error}");
+    fn every_field_that_is_wrong_is_named_with_its_place() {
+        let text = YAML
+            .replace("uid: u1", "uuid: u1")
+            .replace("phase: Running\n", "phase: Runing\n")
+            .replace("2026-03-01T12:00:00Z", "yesterday")
+            .replace("bio:", "disk:")
+            .replace("injectable: yes", "injectable: maybe")
+            .replace("labels: {zone: a}", "labels: [zone]");
+        assert_eq!(
+            told(&text),
+            [
+                "2:13: observedAt: it has to be an instant, such as 2026-03-01T12:00:00Z",
+                "5:13: nodes.n1.labels: it has to be a mapping of names",
+                "10:28: nodes.n1.kernel.faults.slab.injectable: it has to be one of `yes`, `no`",
+                "11:9: nodes.n1.kernel.faults.disk: there is no such field, only `slab`, `page`, `bio`",
+                "14:3: pods[1]: the field `uid` is missing: it is a text",
+                "16:3: pods[1].uuid: there is no such field, only `namespace`, `name`, `uid`, `node`, `labels`, \
+                 `annotations`, `phase`, `containers`",
+                "18:10: pods[1].phase: `Runing` is none of `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_value_that_cannot_be_is_named_with_its_place() {
+        let text = YAML.replace("uid: u1", "uid: u2").replace("demo/a/p/main", "../a");
+        let found = told(&text);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("16:8: pods[1].uid: pods[0] has the uid `u2` too"), "{found:?}");
+        assert!(found[1].starts_with("19:37: pods[1].containers[0].cgroup: `../a` is not"), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_no_single_document_is_told_in_our_own_words() {
+        assert_eq!(
+            told("pods: []\n"),
+            ["1:1: the field `observedAt` is missing: it is an instant, such as 2026-03-01T12:00:00Z"]
+        );
+        assert_eq!(told(""), [" there is nothing in it: an inventory has `observedAt` and `pods`"]);
+        assert!(told(&format!("{YAML}---\n{YAML}"))[0].contains("a second document begins here"));
+        for broken in [format!("{YAML}pods: []\n"), format!("{YAML}  x: [\n"), "{a: 1}".to_owned()] {
+            let found = told(&broken);
+            let foreign = found.iter().any(|line| line.contains("<input>") || line.contains("Options"));
+            assert!(!foreign && found[0].split(':').nth(1).unwrap().parse::<u32>().is_ok(), "{found:?}");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("i.yaml");
+        std::fs::write(&path, b"observedAt: \xff").unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, InventoryError::Invalid(_)), "{error}");
+        assert!(error.to_string().ends_with("i.yaml:1:13: it is not UTF-8 from here on"), "{error}");
+    }
+
+    #[test]
+    fn what_is_right_has_the_shape_that_is_described() {
+        let inventory = read_text(YAML).unwrap();
+        let json = serde_json::to_string(&inventory).unwrap();
+        for (text, strict) in [(YAML, false), (&json, true)] {
+            assert_eq!(Places::of(text, strict).unwrap().misshapen(), []);
+        }
     }
 }

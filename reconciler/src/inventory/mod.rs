@@ -2,6 +2,9 @@
 
 mod cgroups;
 mod file;
+mod problems;
+mod sense;
+mod shape;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,6 +12,7 @@ use faultline_core::{inventory::Inventory, report::NodeReport};
 use jiff::Timestamp;
 
 pub use cgroups::{Cgroups, LABELS_ATTRIBUTE};
+pub use problems::{Invalid, Problem};
 
 /// Where pods and nodes are observed.
 #[derive(Clone, Debug)]
@@ -38,14 +42,9 @@ pub enum InventoryError {
         /// The bound.
         limit: u64,
     },
-    /// The file is not an inventory.
-    #[error("the inventory {path} is not valid: {detail}")]
-    Invalid {
-        /// The file.
-        path: String,
-        /// What is wrong, with line and column.
-        detail: String,
-    },
+    /// The file was read, and is not an inventory.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The cgroups cannot be listed.
     #[error("the cgroups beneath {path} cannot be read: {reason}")]
     Cgroups {
@@ -60,6 +59,17 @@ pub enum InventoryError {
         /// The directory.
         path: String,
     },
+}
+
+impl InventoryError {
+    /// The error in one line.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Invalid(invalid) => invalid.brief(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl Provider {
@@ -90,6 +100,16 @@ pub struct Observer {
     provider: Option<Provider>,
     last: Option<Arc<Inventory>>,
     file: file::Known,
+    stale: Option<Stale>,
+}
+
+/// That the inventory cannot be observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// The first instant at which it could not.
+    pub since: Timestamp,
+    /// Why it cannot now, in one line.
+    pub why: String,
 }
 
 impl Observer {
@@ -97,6 +117,12 @@ impl Observer {
     #[must_use]
     pub fn new(provider: Option<Provider>) -> Self {
         Self { provider, ..Self::default() }
+    }
+
+    /// Why the last observation failed; `None`: it did not.
+    #[must_use]
+    pub const fn stale(&self) -> Option<&Stale> {
+        self.stale.as_ref()
     }
 
     /// What is there at `now`, with the kernels as the agents report them. Where it cannot be observed, what was
@@ -114,15 +140,69 @@ impl Observer {
             Some(Provider::File(path)) => self.file.read(path),
             Some(provider) => provider.observe(now).map(Arc::new),
         };
-        match (observed, &self.last) {
-            (Ok(inventory), _) => self.last = Some(inventory),
-            (Err(error), Some(_)) => tracing::warn!(%error, "going on with the inventory observed last"),
-            (Err(error), None) => return Err(error),
+        match observed {
+            Ok(inventory) => {
+                self.last = Some(inventory);
+                if let Some(Stale { since, .. }) = self.stale.take() {
+                    tracing::info!(%since, "the inventory is observed again");
+                }
+            }
+            Err(error) => {
+                self.fail(&error, now);
+                if self.last.is_none() {
+                    return Err(error);
+                }
+            }
         }
         let mut inventory = self.last.clone();
         if let Some(inventory) = inventory.as_mut().filter(|_| !reports.is_empty()) {
             merge_reports(Arc::make_mut(inventory), reports);
         }
         Ok(inventory)
+    }
+
+    /// Keeps why, and says so once: a pass that finds the same has nothing new to tell.
+    fn fail(&mut self, error: &InventoryError, now: Timestamp) {
+        let why = error.brief();
+        if self.stale.as_ref().is_some_and(|stale| stale.why == why) {
+            return;
+        }
+        if self.last.is_some() {
+            tracing::warn!(error = %why, "going on with the inventory observed last");
+        }
+        let since = self.stale.take().map_or(now, |stale| stale.since);
+        self.stale = Some(Stale { since, why });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_breaks_leaves_what_was_observed_last_and_says_since_when_and_why() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut observer = Observer::new(Some(Provider::File(file.path().to_owned())));
+        let mut observe = |text: &str, second: i64| {
+            std::fs::write(file.path(), text).unwrap();
+            let observed = observer.observe(Timestamp::from_second(second).unwrap(), &[]);
+            let stale = observer.stale().map(|stale| (stale.since.as_second(), stale.why.clone()));
+            (observed.map(Option::unwrap), stale)
+        };
+        let (never, stale) = observe("pods: []", 1);
+        assert!(matches!(never, Err(InventoryError::Invalid(_))), "{never:?}");
+        assert_eq!(stale.unwrap().0, 1);
+        let good = "observedAt: 2026-01-01T00:00:00Z\n";
+        let (first, stale) = observe(good, 2);
+        assert_eq!(stale, None);
+        let (kept, stale) = observe("pods: 1", 3);
+        assert_eq!(*kept.unwrap(), *first.as_ref().unwrap().clone());
+        let (since, why) = stale.unwrap();
+        assert_eq!(since, 3);
+        assert!(why.ends_with("(and 1 more)") && !why.contains('\n'), "{why}");
+        let (_, stale) = observe("podz: []", 4);
+        let (since, other) = stale.unwrap();
+        assert!(since == 3 && other != why, "{other}");
+        assert_eq!(observe(good, 5).1, None);
     }
 }
