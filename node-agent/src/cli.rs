@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use faultline_api::Fault;
 use faultline_core::inventory::{Injectability, KernelReport};
 use faultline_telemetry::log::LogArgs;
-use faultline_wire::{Address, tls::TlsFiles};
+use faultline_wire::{Address, node_name, tls::TlsFiles};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -78,8 +78,8 @@ struct RunArgs {
     /// Where the reconciler is: unix:/path, http://127.0.0.1:port (loopback only) or https://host:port.
     #[arg(long, value_name = "ADDRESS", env = "FAULTLINE_CONNECT", required = true)]
     connect: Option<Address>,
-    /// Name of this node, as the inventory has it [default: the host's name].
-    #[arg(long, value_name = "NAME", env = "FAULTLINE_NODE")]
+    /// Name of this node, as the inventory has it [default: the host's name, in lower case].
+    #[arg(long, value_name = "NAME", env = "FAULTLINE_NODE", value_parser = node_name)]
     node: Option<String>,
     /// Where the agent remembers what it was told and what is spent.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
@@ -161,8 +161,8 @@ fn configure(args: RunArgs) -> Result<AgentConfig, String> {
 }
 
 fn host_name() -> Option<String> {
-    let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
-    (!name.is_empty() && name != "(none)").then_some(name)
+    // Unset, it is `(none)`, which is no name either.
+    node_name(&rustix::system::uname().nodename().to_str().ok()?.to_ascii_lowercase()).ok()
 }
 
 /// Completes on SIGTERM or SIGINT.

@@ -30,12 +30,16 @@ fn the_examples_of_the_help_are_valid() {
 
 #[test]
 fn what_cannot_work_is_refused_by_name() {
-    let refused = |line| parse(line).unwrap_err();
+    let refused = |line: &str| parse(line).unwrap_err();
     assert_eq!(refused("faultline-agent").kind(), ErrorKind::MissingRequiredArgument);
     let plain = refused("faultline-agent --connect http://10.0.0.1:80");
     assert!(plain.to_string().contains("plain text to 10.0.0.1 is refused"), "{plain}");
     let half = refused("faultline-agent --connect https://a:1 --tls-ca ca.crt");
     assert_eq!(half.kind(), ErrorKind::MissingRequiredArgument);
+    for name in ["--node=", "--node=../c", "--node=a\u{1b}b", "--node=UPPER"] {
+        let named = refused(&format!("faultline-agent --connect unix:/a {name}"));
+        assert!(named.to_string().contains("the name of a node is"), "{named}");
+    }
     let log = refused("faultline-agent --connect unix:/a --log-format xml");
     assert!(log.to_string().contains("[possible values: text, json]"), "{log}");
 }

@@ -1,10 +1,10 @@
 //! `faultline up`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use faultline_node_agent::{AgentConfig, DEFAULT_BPFFS, DEFAULT_METRICS_LISTEN};
-use faultline_wire::Address;
+use faultline_wire::{Address, node_name};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -34,8 +34,8 @@ pub(super) struct Up {
     /// Directory of cgroups that are pods
     #[arg(long, value_name = "DIR")]
     cgroups: PathBuf,
-    /// Name of this node [default: the host's name]
-    #[arg(long, value_name = "NAME", env = "FAULTLINE_NODE")]
+    /// Name of this node [default: the host's name, in lower case]
+    #[arg(long, value_name = "NAME", env = "FAULTLINE_NODE", value_parser = node_name)]
     node: Option<String>,
     /// A bpf file system, where spent budgets are counted past a restart
     #[arg(long, value_name = "DIR", default_value = DEFAULT_BPFFS)]
@@ -48,7 +48,7 @@ pub(super) struct Up {
 impl Up {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
         let Self { serving, cgroups, node, bpffs, agent_metrics_listen } = self;
-        let node = node.unwrap_or_else(host_name);
+        let node = node.map_or_else(host_name, Ok)?;
         let state_dir = serving.state_dir.clone();
         std::fs::create_dir_all(&state_dir)
             .map_err(|source| CliError::Read { path: state_dir.clone(), source })?;
@@ -93,6 +93,8 @@ async fn both(settings: crate::serve::Settings, agent: AgentConfig) -> Result<Ou
     Ok(Outcome::Fine)
 }
 
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+fn host_name() -> Result<String, CliError> {
+    let name = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
+    let unusable = |_| io::Error::other("this host has no name that can be used: give one with --node");
+    node_name(&name).map_err(unusable).map_err(CliError::Runtime)
 }
