@@ -19,6 +19,7 @@ pub use verdict::{Decision, Outcome, Proof, Verdict};
 
 use crate::{
     defaults::Defaults,
+    due::WhyNot,
     effective::Effective,
     ledger::Ledger,
     parse::{Declared, Parsed},
@@ -32,6 +33,8 @@ pub struct Judged<'a> {
     pub parsed: &'a Parsed,
     /// For every experiment of `parsed`.
     pub judgements: BTreeMap<&'a ExperimentId, Judgement>,
+    /// Guardrails that cannot be asked about anything, whether or not an experiment meets them.
+    pub unusable: Vec<WhyNot>,
 }
 
 /// What all guardrails together say of one experiment.
@@ -75,7 +78,7 @@ pub fn judge<'a>(
     };
     let judgements = parsed.experiments.iter().map(|(id, declared)| (id, judge_one(id, declared))).collect();
     cache.forget_unused();
-    Judged { parsed, judgements }
+    Judged { parsed, judgements, unusable: guardrails.iter().filter_map(Asked::unusable).collect() }
 }
 
 /// The question about a document alone.

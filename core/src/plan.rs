@@ -95,6 +95,7 @@ pub fn plan(admitted: Admitted<'_>, ledger: &Ledger, defaults: &Defaults, now: T
     for run in runs {
         plan.add(run, ledger, defaults);
     }
+    plan.report.why_nots.extend(judged.unusable.iter().cloned());
     plan.report.why_nots.extend(report::of_sources(judged.parsed));
     plan.report.why_nots.sort();
     plan.nodes.values_mut().for_each(|probes| probes.sort_by(|a, b| a.id.cmp(&b.id)));

@@ -203,6 +203,14 @@ pub trait Evaluator {
     /// The module is refused or does not answer.
     fn describe(&self, module: &[u8]) -> Result<Description, Undecided>;
 
+    /// The same, where `settings` as JSON suit the module: whether it can be asked at all, before it is.
+    ///
+    /// # Errors
+    /// The module is refused, does not answer, or refuses the settings.
+    fn check(&self, module: &[u8], _settings: &serde_json::Value) -> Result<Description, Undecided> {
+        self.describe(module)
+    }
+
     /// Asks `module`, under `settings` as JSON, about `review`. Settings are validated by the module first.
     fn evaluate(&self, module: &[u8], settings: &serde_json::Value, review: &Review) -> Evaluation;
 }

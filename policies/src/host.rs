@@ -149,6 +149,15 @@ impl Evaluator for Host {
         self.describe_loaded(&self.load(module))
     }
 
+    fn check(&self, module: &[u8], settings: &Value) -> Result<Description, Undecided> {
+        let module = self.load(module);
+        let compiled = module.compiled().map_err(Clone::clone)?;
+        let _permit = self.permit();
+        let description = compiled.describe(self.fuel).result.cloned()?;
+        compiled.validate(&as_json(settings), self.fuel).result?;
+        Ok(description)
+    }
+
     fn evaluate(&self, module: &[u8], settings: &Value, review: &Review) -> Evaluation {
         self.evaluate_loaded(&self.load(module), settings, review)
     }
@@ -166,8 +175,7 @@ fn ask(
         Called { result: Ok(description), .. } => description,
         Called { result: Err(why), fuel } => return Called { result: Err(why), fuel },
     };
-    // No settings are empty settings.
-    let settings = if settings.is_null() { "{}".to_owned() } else { settings.to_string() };
+    let settings = as_json(settings);
     let validated = module.validate(&settings, fuel);
     if let Err(why) = validated.result {
         return Called { result: Err(why), fuel: validated.fuel };
@@ -176,6 +184,11 @@ fn ask(
     module
         .call(fuel, |guest, store| guest.call_evaluate(store, &settings, &question))
         .and_then(|answer| answer::response(answer, &description.rules))
+}
+
+/// As the module reads them: no settings are empty settings.
+fn as_json(settings: &Value) -> String {
+    if settings.is_null() { "{}".to_owned() } else { settings.to_string() }
 }
 
 /// One call under way.

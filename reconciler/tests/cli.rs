@@ -33,7 +33,7 @@ const CASES: &[(&str, &[&str], i32)] = &[
         &["plan", "--source=experiments", "--platform=denied", "--inventory=inventory.yaml", NOW],
         1,
     ),
-    ("plan-undecided", &["plan", "--source=experiments", "--platform=unguarded", NOW], 2),
+    ("plan-undecided", &["plan", "--source=experiments", "--platform=unguarded", NOW], 1),
     ("plan-broken", &["plan", "--source=broken", "--inventory=inventory.yaml", NOW], 1),
     ("plan-unread", &["plan", "--source=nowhere", NOW], 2),
     ("plan-bad-inventory", &["plan", "--source=experiments", "--inventory=bad-inventory.yaml", NOW], 1),

@@ -1,10 +1,11 @@
 //! Asking one guardrail at one moment.
 
-use faultline_api::{Guardrail, GuardrailMode};
+use faultline_api::{Guardrail, GuardrailMode, Reason};
 
 use super::verdict::{Decision, Proof, Verdict, decide};
 use crate::{
     digest::{json, sha256},
+    due::WhyNot,
     effective::Effective,
     parse::{Binding, BoundGuardrail, Module},
     review::{Evaluation, Evaluator, Inputs, Moment, Review, Undecided},
@@ -26,11 +27,11 @@ pub(crate) struct Guard<'a> {
     pub(super) inputs: Inputs,
 }
 
-/// Every guardrail; each module is asked once what it is.
+/// Every guardrail; each module is asked once what it is, and whether the settings suit it.
 pub(crate) fn prepare<'a>(guardrails: &'a [BoundGuardrail], evaluator: &dyn Evaluator) -> Vec<Asked<'a>> {
     let guard = |bound: &'a BoundGuardrail| match &bound.binding {
         Binding::Bound { guardrail, module: Ok(module) } => {
-            let own = evaluator.describe(&module.bytes)?;
+            let own = evaluator.check(&module.bytes, &guardrail.settings)?;
             let settings_digest = sha256(json(&guardrail.settings).as_bytes());
             Ok(Guard { guardrail, module, settings_digest, moments: own.moments, inputs: own.inputs })
         }
@@ -51,6 +52,17 @@ impl Asked<'_> {
     /// Whether it has anything to say at `moment`.
     pub(crate) fn speaks_at(&self, moment: Moment) -> bool {
         self.guard.as_ref().map_or(moment == Moment::Judge, |guard| guard.moments.contains(&moment))
+    }
+
+    /// Why it cannot be asked about anything. A document that cannot be read is told of elsewhere.
+    pub(super) fn unusable(&self) -> Option<WhyNot> {
+        let (Binding::Bound { .. }, Err(error)) = (&self.bound.binding, &self.guard) else { return None };
+        Some(WhyNot {
+            subject: format!("guardrail {}", self.bound.name),
+            place: Some(self.bound.place.to_string()),
+            reason: Some(Reason::Invalid),
+            message: error.to_string(),
+        })
     }
 
     /// The verdict at `moment`; `None` where the module does not want to be asked then. One that cannot be

@@ -92,7 +92,11 @@ impl Outcome {
                 Decision::Deny { findings } => {
                     denials.extend(findings.iter().map(|finding| format!("{name}: {}", finding.message)));
                 }
-                Decision::Undecided { error } => doubts.push(format!("{name}: {error}")),
+                Decision::Undecided { error } => {
+                    // It is the guardrail that has to be put right, so its place is named and not the experiment's.
+                    let at = verdict.place.as_ref().map_or_else(String::new, |place| format!(" at {place}"));
+                    doubts.push(format!("{name}{at}: {error}"));
+                }
             }
         }
         if !denials.is_empty() {

@@ -9,7 +9,7 @@ use crate::review::{
 /// Runs scripts: `allow`, `deny`, `trap`, `times N`, `probability N`, `duration N` (seconds), `targets N`,
 /// `drop UID`, `echo operation`, `echo raw` and `echo revision`, which warn of what they read, and `fleet N`, which
 /// denies whatever would make more than N pods active at once. With `late ` before it, a script is asked about
-/// targets and not about documents; `fleet` always is. It knows no fuel and no limits: those are the host's.
+/// targets and not about documents; `fleet` always is. It refuses the setting `refused`. It knows no fuel and no limits: those are the host's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scripted;
 
@@ -20,6 +20,13 @@ impl Evaluator for Scripted {
         let moments = vec![if late { Moment::Admit } else { Moment::Judge }];
         let inputs = Inputs { raw: text.ends_with("echo raw"), source: text.ends_with("echo revision") };
         Ok(Description { name: text.to_owned(), version: "1".to_owned(), rules: Vec::new(), moments, inputs })
+    }
+
+    fn check(&self, module: &[u8], settings: &serde_json::Value) -> Result<Description, Undecided> {
+        match settings.get("refused").and_then(serde_json::Value::as_str) {
+            Some(why) => Err(Undecided::InvalidSettings(vec![why.to_owned()])),
+            None => self.describe(module),
+        }
     }
 
     fn evaluate(&self, module: &[u8], _settings: &serde_json::Value, review: &Review) -> Evaluation {

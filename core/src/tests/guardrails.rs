@@ -92,6 +92,28 @@ fn a_missing_module_and_an_unreadable_guardrail_let_nothing_pass() {
 }
 
 #[test]
+fn a_guardrail_that_cannot_be_asked_is_told_of_with_its_place_whether_or_not_an_experiment_meets_it() {
+    for (spec, script, why) in [
+        ("settings: { refused: too much }", "allow", "the settings are not valid: too much"),
+        ("settings: { refused: too much }", "late allow", "the settings are not valid: too much"),
+        ("", "", "the module cannot be read: modules/g: no such file in source platform"),
+    ] {
+        let mut world = World::with(pods(1));
+        world.guard("g", spec, script);
+        if script.is_empty() {
+            world.platform.as_mut().unwrap().remove("modules/g");
+        }
+        let alone = world.plan().0.report.why_nots;
+        assert_eq!(alone.len(), 1, "{alone:?}");
+        assert_eq!((&*alone[0].subject, alone[0].reason), ("guardrail g", Some(Reason::Invalid)));
+        assert_eq!((alone[0].place.as_deref(), &*alone[0].message), (Some("platform:g.yaml:1"), why));
+        world.write("x.yaml", Document::named("x").yaml());
+        assert_eq!(refusal(&world), (Some(Reason::Undecided), format!("g at platform:g.yaml:1: {why}")));
+        assert!(world.plan().0.report.why_nots.contains(&alone[0]));
+    }
+}
+
+#[test]
 fn a_guardrail_in_a_source_of_experiments_does_not_count() {
     let mut world = world(&Document::named("x"));
     world.write("g.yaml", crate::testing::guardrail("g", "")).settle();
