@@ -1,5 +1,7 @@
 //! What a pass says to the outside: the log, the metrics and the admin interface, all from the same values.
 
+mod news;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use faultline_api::{RunState, Severity};
@@ -10,6 +12,7 @@ use faultline_core::{
     tree::Role,
 };
 use jiff::Timestamp;
+pub use news::{News, Problem, log, news, problems};
 
 use crate::{
     metrics::{

@@ -95,6 +95,8 @@ impl Loop {
         for transition in &pass.transitions {
             publish::transition(transition, &self.metrics);
         }
+        let before = self.board.read().pass;
+        publish::news(before.as_ref().map(|pass| &pass.plan), &pass.plan).iter().for_each(publish::log);
         self.metrics.stand(publish::standing(&pass, now));
         if let Err(error) = self.recorder.record(&pass) {
             tracing::warn!(%error, "the plan was not recorded");
