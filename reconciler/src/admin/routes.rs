@@ -43,6 +43,7 @@ pub fn router(shown: Shown) -> Router {
         .route("/v1/runs", get(runs))
         .route("/v1/nodes", get(nodes))
         .route("/v1/guardrails", get(guardrails))
+        .route("/v1/report", get(report))
         .with_state(shown.clone())
         .merge(metrics_router(shown))
 }
@@ -122,11 +123,11 @@ async fn plan(State(shown): State<Shown>) -> Response {
 }
 
 async fn experiments(State(shown): State<Shown>) -> Response {
-    with_pass(&shown, |pass| json(&views::experiments(pass)))
+    with_pass(&shown, |pass| json(&views::experiments(pass, &shown.fleet.nodes())))
 }
 
 async fn experiment(State(shown): State<Shown>, Path((namespace, name)): Path<(String, String)>) -> Response {
-    with_pass(&shown, |pass| match views::explain(pass, &namespace, &name) {
+    with_pass(&shown, |pass| match views::explain(pass, &shown.fleet.nodes(), &namespace, &name) {
         Some(explanation) => json(&explanation),
         None => {
             (StatusCode::NOT_FOUND, format!("there is no experiment {namespace}/{name}\n")).into_response()
@@ -135,7 +136,7 @@ async fn experiment(State(shown): State<Shown>, Path((namespace, name)): Path<(S
 }
 
 async fn runs(State(shown): State<Shown>) -> Response {
-    with_pass(&shown, |pass| json(&views::runs(pass)))
+    with_pass(&shown, |pass| json(&views::runs(pass, &shown.fleet.nodes())))
 }
 
 async fn nodes(State(shown): State<Shown>) -> Response {
@@ -144,6 +145,11 @@ async fn nodes(State(shown): State<Shown>) -> Response {
 
 async fn guardrails(State(shown): State<Shown>) -> Response {
     with_pass(&shown, |pass| json(&views::guardrails(pass)))
+}
+
+async fn report(State(shown): State<Shown>) -> Response {
+    let error = shown.board.read().error;
+    with_pass(&shown, |pass| json(&views::report(pass, error)))
 }
 
 async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {

@@ -11,7 +11,23 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 mod build;
-pub use build::{experiments, explain, guardrails, nodes, runs};
+pub use build::{experiments, explain, guardrails, nodes, report, runs};
+
+use crate::publish::Problem;
+
+/// How far what is shown can be relied on, and what of the sources has no effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportView {
+    /// The instant of the pass that is shown.
+    pub at: Timestamp,
+    /// Why the newest pass did not go through; `None`: it is the one that is shown.
+    pub error: Option<String>,
+    /// Sources whose trees are not the newest, and why.
+    pub sources: Vec<String>,
+    /// What is wrong with the files, ordered by place.
+    pub problems: Vec<Problem>,
+}
 
 /// One declared experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -162,3 +178,6 @@ pub struct NotHitView {
     /// Why.
     pub why: String,
 }
+
+#[cfg(test)]
+mod tests;

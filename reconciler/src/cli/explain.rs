@@ -62,6 +62,7 @@ impl Explain {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
         let Self { experiment: Name { namespace, name }, admin, output } = self;
         let path = format!("/v1/experiments/{namespace}/{name}");
+        admin.reliance()?;
         let explanation: Explanation = blocking(ask(&admin.admin, &path))??;
         print(&explanation, output, text)?;
         Ok(Outcome::Fine)

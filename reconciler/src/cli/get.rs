@@ -13,8 +13,9 @@ use super::{
 use crate::admin::{
     AdminAddress, DEFAULT_ADDRESS,
     client::ask,
-    views::{ExperimentView, GuardrailView, NodeView, RunView},
+    views::{ExperimentView, GuardrailView, NodeView, ReportView, RunView},
 };
+use crate::publish::Problem;
 
 /// Show what a running reconciler has
 #[derive(Debug, Args)]
@@ -41,6 +42,21 @@ pub(super) struct AdminArgs {
     pub(super) admin: AdminAddress,
 }
 
+impl AdminArgs {
+    /// Says on standard error what of the answers is not up to date: a failed pass, a source that cannot be read.
+    pub(super) fn reliance(&self) -> Result<ReportView, CliError> {
+        let report: ReportView = blocking(ask(&self.admin, "/v1/report"))??;
+        if let Some(error) = &report.error {
+            anstream::eprintln!("warning: the newest pass did not go through: {error}");
+            anstream::eprintln!("warning: what is shown is from {}", report.at);
+        }
+        for source in &report.sources {
+            anstream::eprintln!("warning: {source}");
+        }
+        Ok(report)
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Resource {
     /// Every declared experiment and where it stands
@@ -52,6 +68,9 @@ enum Resource {
     /// Every node, its agent, and what its kernel can do
     #[value(alias = "node")]
     Nodes,
+    /// Everything that is wrong with the files of the sources
+    #[value(alias = "problem")]
+    Problems,
     /// Every guardrail and its verdicts
     #[value(alias = "guardrail")]
     Guardrails,
@@ -59,9 +78,16 @@ enum Resource {
 
 impl Get {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
+        let report = self.admin.reliance()?;
         match self.resource {
-            Resource::Experiments => self.show("/v1/experiments", |views| experiments(views)),
+            Resource::Experiments => {
+                self.show("/v1/experiments", |views| experiments(views) + &problems(&report.problems))
+            }
             Resource::Runs => self.show("/v1/runs", |views| runs(views)),
+            Resource::Problems => {
+                print(&report.problems, self.output, |found| problems(found).trim_start().to_owned())?;
+                Ok(Outcome::Fine)
+            }
             Resource::Nodes => self.show("/v1/nodes", |views| nodes(views)),
             Resource::Guardrails => self.show("/v1/guardrails", |views| guardrails(views)),
         }
@@ -93,6 +119,17 @@ fn experiments(views: &[ExperimentView]) -> String {
         ]
     };
     table(["EXPERIMENT", "RUN", "STATE", "REASON", "PLACE", "MESSAGE"], views.iter().map(row))
+}
+
+fn problems(found: &[Problem]) -> String {
+    let row = |problem: &Problem| {
+        let Problem { place, code, message } = problem.clone();
+        [place, code, message]
+    };
+    if found.is_empty() {
+        return String::new();
+    }
+    "\n".to_owned() + &table(["PLACE", "PROBLEM", "MESSAGE"], found.iter().map(row))
 }
 
 fn runs(views: &[RunView]) -> String {

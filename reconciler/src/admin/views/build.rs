@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use faultline_api::{ExperimentId, Kind};
+use faultline_api::{ExperimentId, Kind, Place, Reason};
 use faultline_core::{
     due::WhyNot,
     judge::{Decision, Verdict},
@@ -12,16 +12,21 @@ use faultline_core::{
     report::ProbeState,
     review::Finding,
     select::{Exclusion, ExclusionCause, Selection, SlotTarget},
+    tree::Role,
 };
 
 use super::{
-    ExperimentView, Explanation, GuardrailView, NodeView, NotHitView, RunView, TargetView, VerdictView,
+    ExperimentView, Explanation, GuardrailView, NodeView, NotHitView, ReportView, RunView, TargetView,
+    VerdictView,
 };
-use crate::{agents::NodeStatus, reconcile::Pass};
+use crate::{agents::NodeStatus, publish::problems, reconcile::Pass};
+
+/// What agents are known, by node.
+type Nodes = BTreeMap<String, NodeStatus>;
 
 /// Every experiment that is declared, and every one with a run that matters.
 #[must_use]
-pub fn experiments(pass: &Pass) -> Vec<ExperimentView> {
+pub fn experiments(pass: &Pass, nodes: &Nodes) -> Vec<ExperimentView> {
     let mut ids: BTreeSet<_> = pass.parsed.experiments.keys().collect();
     ids.extend(pass.plan.runs.iter().map(|planned| &planned.key.experiment));
     ids.extend(pass.parsed.broken.iter().filter_map(|broken| broken.experiment.as_ref()));
@@ -39,7 +44,7 @@ pub fn experiments(pass: &Pass) -> Vec<ExperimentView> {
                 state: newest.map(|(_, run)| run.state),
                 reason: newest.map(|(_, run)| run.reason).or(why_not.and_then(|why| why.reason)),
                 message: newest
-                    .map(|(_, run)| run.message.clone())
+                    .map(|(key, run)| message(pass, nodes, key, run))
                     .filter(|message| !message.is_empty())
                     .or(why_not.map(|why| why.message.clone()))
                     .unwrap_or_default(),
@@ -51,13 +56,13 @@ pub fn experiments(pass: &Pass) -> Vec<ExperimentView> {
 
 /// Every run that the ledger remembers.
 #[must_use]
-pub fn runs(pass: &Pass) -> Vec<RunView> {
-    pass.ledger.runs.iter().map(|(key, run)| run_view(pass, key, run)).collect()
+pub fn runs(pass: &Pass, nodes: &Nodes) -> Vec<RunView> {
+    pass.ledger.runs.iter().map(|(key, run)| run_view(pass, nodes, key, run)).collect()
 }
 
 /// Every node of the inventory and every one whose agent was heard of.
 #[must_use]
-pub fn nodes(pass: &Pass, status: &BTreeMap<String, NodeStatus>) -> Vec<NodeView> {
+pub fn nodes(pass: &Pass, status: &Nodes) -> Vec<NodeView> {
     let inventory = pass.inputs.inventory.as_ref().map(|inventory| &inventory.nodes);
     let mut names: BTreeSet<&String> = status.keys().chain(pass.ledger.nodes.keys()).collect();
     names.extend(inventory.into_iter().flat_map(BTreeMap::keys));
@@ -92,28 +97,81 @@ pub fn guardrails(pass: &Pass) -> Vec<GuardrailView> {
 
 /// Everything about one experiment; `None`: there is none of that name.
 #[must_use]
-pub fn explain(pass: &Pass, namespace: &str, name: &str) -> Option<Explanation> {
+pub fn explain(pass: &Pass, nodes: &Nodes, namespace: &str, name: &str) -> Option<Explanation> {
     let full = format!("{namespace}/{name}");
     let id = ExperimentId { kind: Kind::KernelChaos, namespace: namespace.to_owned(), name: name.to_owned() };
     let (declared, newest) = (pass.parsed.experiments.get(&id), pass.ledger.newest(&id));
-    let why_nots: Vec<_> = why_nots(pass, &full).map(|why| why.message.clone()).collect();
+    let mut why_nots: Vec<&WhyNot> = why_nots(pass, &full).collect();
     if declared.is_none() && newest.is_none() && why_nots.is_empty() {
         return None;
     }
     let planned = newest.and_then(|(key, _)| planned(pass, key));
     let selection = planned.and_then(|planned| planned.selection.as_ref());
+    let broken = || pass.parsed.broken.iter().find(|broken| broken.experiment.as_ref() == Some(&id));
+    let remembered = || newest.filter(|(_, run)| !run.absent).map(|(_, run)| &run.place);
+    let place = declared.map(|declared| &declared.place);
+    let place = place.or_else(|| broken().map(|broken| &broken.place)).or_else(remembered);
+    why_nots.extend(sources_of(pass, place));
+    let place = place.map(ToString::to_string);
     Some(Explanation {
         experiment: full,
-        place: declared.map(|declared| declared.place.to_string()),
-        run: newest.map(|(key, run)| run_view(pass, key, run)),
+        run: newest.map(|(key, run)| run_view(pass, nodes, key, run)),
         verdicts: planned
             .map(|planned| planned.verdicts.iter().map(verdict_view).collect())
             .unwrap_or_default(),
         selected: selection.map(|selection| (selection.matched, selection.eligible)),
         targets: selection.map(targets).unwrap_or_default(),
         not_hit: selection.map(not_hit).unwrap_or_default(),
-        why_nots,
+        why_nots: why_nots.into_iter().map(|why| worded(why, place.as_ref())).collect(),
+        place,
     })
+}
+
+/// How far the rest can be relied on, and what of the sources has no effect.
+#[must_use]
+pub fn report(pass: &Pass, error: Option<String>) -> ReportView {
+    let sources = stale_sources(pass).map(|why| worded(why, None)).collect();
+    ReportView { at: pass.plan.at, error, sources, problems: problems(&pass.plan).into_iter().collect() }
+}
+
+/// With its place, where that is not the one that is shown anyway: of two that declare the same, both are named.
+fn worded(why: &WhyNot, shown: Option<&String>) -> String {
+    match &why.place {
+        Some(place) if Some(place) != shown => format!("{place}: {}", why.message),
+        Some(_) => why.message.clone(),
+        None => format!("{}: {}", why.subject, why.message),
+    }
+}
+
+/// What the plan's report says of sources: those that are not fresh.
+fn stale_sources(pass: &Pass) -> impl Iterator<Item = &WhyNot> {
+    let stale = |why: &&WhyNot| why.reason == Some(Reason::SourceStale) && why.place.is_none();
+    pass.plan.report.why_nots.iter().filter(stale)
+}
+
+/// The same, for the sources that something declared at `place` depends on: its own, and those of guardrails.
+fn sources_of<'a>(pass: &'a Pass, place: Option<&Place>) -> impl Iterator<Item = &'a WhyNot> {
+    let concerns =
+        |name: &str, role| role == Role::Platform || place.is_some_and(|place| place.source == name);
+    let sources = pass.plan.sources.iter().filter(move |(name, state)| concerns(name, state.role));
+    let subjects: Vec<String> = sources.map(|(name, _)| format!("source {name}")).collect();
+    stale_sources(pass).filter(move |why| subjects.contains(&why.subject))
+}
+
+/// The run's message; where it only waits, for whom.
+fn message(pass: &Pass, nodes: &Nodes, key: &RunKey, run: &Run) -> String {
+    let selection = planned(pass, key).and_then(|planned| planned.selection.as_ref());
+    let (Some(selection), Reason::AwaitingAttach, true) = (selection, run.reason, run.message.is_empty())
+    else {
+        return run.message.clone();
+    };
+    let waits: BTreeSet<&str> = selection.targets.iter().map(|target| target.node.as_str()).collect();
+    let waits = waits.into_iter().map(|node| match nodes.get(node) {
+        None => format!("no agent of node {node} has connected"),
+        Some(NodeStatus { session: None, .. }) => format!("the agent of node {node} is not connected"),
+        Some(_) => format!("the agent of node {node} has not said that it attached"),
+    });
+    waits.collect::<Vec<_>>().join("; ")
 }
 
 fn planned<'a>(pass: &'a Pass, key: &RunKey) -> Option<&'a PlannedRun> {
@@ -128,14 +186,14 @@ fn why_nots<'a>(pass: &'a Pass, experiment: &str) -> impl Iterator<Item = &'a Wh
     pass.plan.report.why_nots.iter().filter(of)
 }
 
-fn run_view(pass: &Pass, key: &RunKey, run: &Run) -> RunView {
+fn run_view(pass: &Pass, nodes: &Nodes, key: &RunKey, run: &Run) -> RunView {
     let effective = planned(pass, key).map(|planned| &planned.effective);
     let usable = run.slots.iter().take(run.usable_slots());
     RunView {
         run: key.clone(),
         state: run.state,
         reason: run.reason,
-        message: run.message.clone(),
+        message: message(pass, nodes, key, run),
         started: run.started,
         ends: effective.and_then(|effective| effective.ends),
         ended: run.ended,
