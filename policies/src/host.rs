@@ -122,6 +122,19 @@ impl Host {
         compiled.describe(self.fuel).result.cloned()
     }
 
+    /// What a guardrail with this module and these settings will be asked about: nothing is asked yet.
+    ///
+    /// # Errors
+    /// The module is refused, does not answer, or refuses the settings.
+    pub fn check(&self, module: &[u8], settings: &Value) -> Result<Description, Undecided> {
+        let module = self.load(module);
+        let compiled = module.compiled().map_err(Clone::clone)?;
+        let _permit = self.permit();
+        prepared(compiled, self.fuel, settings)
+            .map(|(description, _)| description.clone())
+            .map_err(|(why, _)| why)
+    }
+
     /// [`Evaluator::evaluate`] of a module that is loaded.
     #[must_use]
     pub fn evaluate_loaded(&self, module: &Module, settings: &Value, review: &Review) -> Evaluation {
@@ -150,12 +163,7 @@ impl Evaluator for Host {
     }
 
     fn check(&self, module: &[u8], settings: &Value) -> Result<Description, Undecided> {
-        let module = self.load(module);
-        let compiled = module.compiled().map_err(Clone::clone)?;
-        let _permit = self.permit();
-        let description = compiled.describe(self.fuel).result.cloned()?;
-        compiled.validate(&as_json(settings), self.fuel).result?;
-        Ok(description)
+        Self::check(self, module, settings)
     }
 
     fn evaluate(&self, module: &[u8], settings: &Value, review: &Review) -> Evaluation {
@@ -171,24 +179,29 @@ fn ask(
     settings: &Value,
     review: &Review,
 ) -> Called<faultline_core::review::Response> {
-    let description = match module.describe(fuel) {
-        Called { result: Ok(description), .. } => description,
-        Called { result: Err(why), fuel } => return Called { result: Err(why), fuel },
+    let (description, settings) = match prepared(module, fuel, settings) {
+        Ok(prepared) => prepared,
+        Err((why, fuel)) => return Called { result: Err(why), fuel },
     };
-    let settings = as_json(settings);
-    let validated = module.validate(&settings, fuel);
-    if let Err(why) = validated.result {
-        return Called { result: Err(why), fuel: validated.fuel };
-    }
     let question = question::review(review, description.inputs);
     module
         .call(fuel, |guest, store| guest.call_evaluate(store, &settings, &question))
         .and_then(|answer| answer::response(answer, &description.rules))
 }
 
-/// As the module reads them: no settings are empty settings.
-fn as_json(settings: &Value) -> String {
-    if settings.is_null() { "{}".to_owned() } else { settings.to_string() }
+/// What the module says of itself, and settings that it accepts, as JSON; or why not, with the fuel it took.
+fn prepared<'m>(
+    module: &'m Compiled,
+    fuel: u64,
+    settings: &Value,
+) -> Result<(&'m Description, String), (Undecided, u64)> {
+    let Called { result, fuel: burnt } = module.describe(fuel);
+    let description = result.map_err(|why| (why, burnt))?;
+    // No settings are empty settings.
+    let settings = if settings.is_null() { "{}".to_owned() } else { settings.to_string() };
+    let Called { result, fuel: burnt } = module.validate(&settings, fuel);
+    result.map_err(|why| (why, burnt))?;
+    Ok((description, settings))
 }
 
 /// One call under way.

@@ -16,8 +16,12 @@ const CASES: &[(&str, &[&str], i32)] = &[
     ("validate-good", &["validate", "experiments", "guardrails"], 0),
     ("validate-broken", &["validate", "broken"], 1),
     ("validate-broken-json", &["validate", "broken/typos.yaml", "-o", "json"], 1),
-    ("validate-twice", &["validate", "experiments", "experiments/mount.yaml"], 1),
+    ("validate-twice", &["validate", "twice"], 1),
+    ("validate-same-path", &["validate", "experiments/mount.yaml", "experiments"], 0),
     ("validate-no-module", &["validate", "unguarded"], 1),
+    ("validate-no-wasm", &["validate", "garbage"], 1),
+    ("validate-bad-settings", &["validate", "guardrails", "bad-settings"], 1),
+    ("validate-device", &["validate", "/dev/zero", "nowhere"], 2),
     ("validate-nothing", &["validate", "nowhere"], 2),
     ("plan", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW], 0),
     ("plan-json", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "-o", "json"], 0),
@@ -50,9 +54,11 @@ const CASES: &[(&str, &[&str], i32)] = &[
 fn stage() -> tempfile::TempDir {
     let stage = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/tree"), stage.path());
-    for (guardrails, module, bytes) in
-        [("guardrails", "cap_limits.wasm", CAPS), ("denied", "deny_all.wasm", DENY)]
-    {
+    for (guardrails, module, bytes) in [
+        ("guardrails", "cap_limits.wasm", CAPS),
+        ("bad-settings", "cap_limits.wasm", CAPS),
+        ("denied", "deny_all.wasm", DENY),
+    ] {
         let modules = stage.path().join(guardrails).join("modules");
         fs::create_dir_all(&modules).unwrap();
         fs::write(modules.join(module), bytes).unwrap();

@@ -62,6 +62,10 @@ codes! {
     NoEffect "no-effect" "The field is accepted and changes nothing."
     NeverInjects "never-injects" "As it is written, nothing will ever be injected."
     Unlimited "unlimited" "As it is written, there is no limit."
+    RefusedFile "refused-file" "The file is not read at all."
+    DuplicateExperiment "duplicate-experiment" "The experiment is declared elsewhere too."
+    MissingModule "missing-module" "A guardrail's module is not among the files."
+    UnusableGuardrail "unusable-guardrail" "A guardrail's module cannot be run, or refuses the settings."
 }
 
 impl fmt::Display for Code {

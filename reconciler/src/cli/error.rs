@@ -1,6 +1,6 @@
 //! Why a command failed, rendered once.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{collections::BTreeMap, error::Error, io, path::PathBuf};
 
 use crate::{
     admin::client::AskError, inventory::InventoryError, reconcile::ReconcileError, serve::StartError,
@@ -12,8 +12,8 @@ use crate::{
 pub(super) enum CliError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} cannot be used as a source: {reason}", path.display())]
-    Source { path: PathBuf, reason: String },
+    #[error("cannot read {}", .0.iter().map(|(path, why)| format!("{path}: {why}")).collect::<Vec<_>>().join("; "))]
+    Unreadable(BTreeMap<String, String>),
     #[error("the ledger {} is not valid", path.display())]
     Ledger { path: PathBuf, source: serde_json::Error },
     #[error("two sources are called {0}: give them names with NAME=DIR")]

@@ -89,7 +89,7 @@ impl PlanCommand {
 
 /// Runs guardrails, and keeps their compiled code in the user's cache where there is one: compiling one takes far
 /// longer than all the rest of a plan.
-fn host() -> Result<Host, CliError> {
+pub(super) fn host() -> Result<Host, CliError> {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     let cached = cache.filter(|path| path.is_absolute()).map(|path| path.join("faultline/modules"));

@@ -3,23 +3,27 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
 use faultline_api::{
-    Diagnostic, ExperimentId, Severity,
+    Code, Diagnostic, ExperimentId, Guardrail, Severity,
     decode::{Content, Document, FileDocuments, Skipped, decode},
     line_col,
 };
 use faultline_core::tree::{Fetched, Role};
+use faultline_policies::Host;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
     CliError, Outcome,
     output::{Format, print},
+    plan::host,
 };
 use crate::source::{Directory, Limits};
 
@@ -50,11 +54,32 @@ struct Validated {
     /// Documents of other kinds, counted by `apiVersion kind`.
     skipped: BTreeMap<String, u32>,
     findings: Vec<Found>,
+    /// Paths that could not be read, with the reason.
+    unreadable: BTreeMap<String, String>,
     #[serde(skip)]
     rendered: String,
     /// Where each experiment was first declared.
     #[serde(skip)]
     declared: BTreeMap<ExperimentId, String>,
+    /// What was read, by its real path: naming a file twice does not declare anything twice.
+    #[serde(skip)]
+    seen: BTreeSet<PathBuf>,
+    /// Runs modules; made for the first that is met.
+    #[serde(skip)]
+    host: Option<Host>,
+}
+
+/// What a guardrail's module is, by its path in the source.
+type FindModule<'m> = dyn Fn(&str) -> Module + 'm;
+
+/// A guardrail's module.
+enum Module {
+    /// Its bytes.
+    There(Arc<[u8]>),
+    /// It is not among the files of its source.
+    Missing,
+    /// The source's root is not known, so nobody can tell.
+    Unknown,
 }
 
 /// One problem.
@@ -64,83 +89,103 @@ struct Found {
     path: String,
     line: Option<u32>,
     column: Option<u32>,
-    /// A [`Code`](faultline_api::Code), or one of the three below, which take more than one file to see.
-    code: String,
+    code: Code,
     severity: Severity,
     message: String,
     help: Option<String>,
 }
 
-/// The experiment is declared elsewhere too.
-const DUPLICATE: &str = "duplicate-experiment";
-/// A guardrail's module is not among the files.
-const MISSING_MODULE: &str = "missing-module";
-/// A file is not read at all.
-const REFUSED_FILE: &str = "refused-file";
-
 impl Validate {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
         let mut validated = Validated::default();
         for path in &self.paths {
-            validated.path(path)?;
+            if let Err(error) = validated.path(path)? {
+                validated.unreadable.insert(path.display().to_string(), error);
+            }
         }
-        print(&validated, self.output, |validated| validated.text())?;
+        // Where there was nothing to look at, the reason is all there is to say.
+        if self.output != Format::Text || validated.files > 0 || !validated.findings.is_empty() {
+            print(&validated, self.output, |validated| validated.text())?;
+        }
+        if !validated.unreadable.is_empty() {
+            return Err(CliError::Unreadable(validated.unreadable));
+        }
         let wrong = validated.findings.iter().any(|found| found.severity == Severity::Error);
         Ok(if wrong { Outcome::Found } else { Outcome::Fine })
     }
 }
 
 impl Validated {
-    fn path(&mut self, path: &Path) -> Result<(), CliError> {
-        let read = |source| CliError::Read { path: path.to_owned(), source };
-        let metadata = fs::metadata(path).map_err(read)?;
+    /// Reads a file or a directory; the inner error is the reason why it cannot be.
+    fn path(&mut self, path: &Path) -> Result<Result<(), String>, CliError> {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         if metadata.is_dir() {
             return self.directory(path);
         }
+        if !metadata.is_file() {
+            return Ok(Err("it is neither a file nor a directory".to_owned()));
+        }
         // Bounded as a file of a source is.
         let limit = Limits::default().document_bytes;
-        if metadata.len() > limit {
-            return Err(CliError::Source {
-                path: path.to_owned(),
-                reason: format!("it is larger than {limit} bytes"),
-            });
+        match read_at_most(path, limit) {
+            Ok(Some(content)) => self.file(path, &content, &|_| Module::Unknown)?,
+            Ok(None) => self.refused(path, &format!("it is larger than {limit} bytes")),
+            Err(error) => return Ok(Err(error.to_string())),
         }
-        self.file(&path.display().to_string(), &fs::read(path).map_err(read)?, &|_| true);
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn directory(&mut self, path: &Path) -> Result<(), CliError> {
+    fn directory(&mut self, path: &Path) -> Result<Result<(), String>, CliError> {
         // A fetch without a past needs no instant.
         let mut source = Directory::new("validate", Role::Experiments, path.to_owned(), Duration::ZERO);
         let tree = match source.fetch(Timestamp::UNIX_EPOCH) {
             Fetched::Fresh(tree) => tree,
-            Fetched::Stale { error: reason, .. } | Fetched::Missing { error: reason, .. } => {
-                return Err(CliError::Source { path: path.to_owned(), reason });
-            }
+            Fetched::Stale { error, .. } | Fetched::Missing { error, .. } => return Ok(Err(error)),
         };
-        let modules: BTreeSet<&String> = tree.files.keys().filter(|name| name.ends_with(".wasm")).collect();
-        for (name, content) in tree.files.iter().filter(|(name, _)| !modules.contains(name)) {
-            let shown = path.join(name).display().to_string();
-            self.file(&shown, content, &|module| modules.iter().any(|known| *known == module));
+        let find = |name: &str| {
+            tree.files.get(name).map_or(Module::Missing, |bytes| Module::There(Arc::clone(bytes)))
+        };
+        for (name, content) in tree.files.iter().filter(|(name, _)| !name.ends_with(".wasm")) {
+            self.file(&path.join(name), content, &find)?;
         }
         for (name, reason) in &tree.refused {
-            let message = format!("the file is not read: {reason}");
-            self.error(REFUSED_FILE, &path.join(name).display().to_string(), None, message, None);
+            self.refused(&path.join(name), reason);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn file(&mut self, path: &str, content: &[u8], has_module: &dyn Fn(&str) -> bool) {
+    fn refused(&mut self, path: &Path, reason: &str) {
+        let message = format!("the file is not read: {reason}");
+        self.error(Code::RefusedFile, &path.display().to_string(), None, message, None);
+    }
+
+    fn file(&mut self, path: &Path, content: &[u8], find: &FindModule<'_>) -> Result<(), CliError> {
+        // One that is gone by now was not named twice.
+        if fs::canonicalize(path).is_ok_and(|real| !self.seen.insert(real)) {
+            return Ok(());
+        }
+        let path = path.display().to_string();
+        let path = path.as_str();
         self.files += 1;
         let FileDocuments { documents, diagnostics } = decode(content);
         self.rendered += &faultline_api::render(&diagnostics, path, content, true);
         self.findings.extend(diagnostics.into_iter().map(|diagnostic| found(path, content, diagnostic)));
         for Document { line, content, .. } in documents {
-            self.document(path, line, content, has_module);
+            self.document(path, line, content, find)?;
         }
+        Ok(())
     }
 
-    fn document(&mut self, path: &str, line: u32, content: Content, has_module: &dyn Fn(&str) -> bool) {
+    fn document(
+        &mut self,
+        path: &str,
+        line: u32,
+        content: Content,
+        find: &FindModule<'_>,
+    ) -> Result<(), CliError> {
         match content {
             Content::Experiment(experiment) => {
                 self.experiments += 1;
@@ -149,18 +194,14 @@ impl Validated {
                     Some(first) => {
                         let help = format!("it is first declared at {first}");
                         let message = format!("the experiment {id} is declared twice");
-                        self.error(DUPLICATE, path, Some(line), message, Some(help));
+                        self.error(Code::DuplicateExperiment, path, Some(line), message, Some(help));
                     }
                     None => drop(self.declared.insert(id, format!("{path}:{line}"))),
                 }
             }
             Content::Guardrail(guardrail) => {
                 self.guardrails += 1;
-                if !has_module(&guardrail.module) {
-                    let help = "paths of modules begin at the root of the source".to_owned();
-                    let message = format!("there is no module {}", guardrail.module);
-                    self.error(MISSING_MODULE, path, Some(line), message, Some(help));
-                }
+                self.guardrail(path, line, &guardrail, find(&guardrail.module))?;
             }
             Content::Skipped(Skipped { api_version, kind, .. }) => {
                 let part = |part: Option<String>| part.unwrap_or_else(|| "?".to_owned());
@@ -168,9 +209,46 @@ impl Validated {
             }
             Content::Broken(_) => {}
         }
+        Ok(())
     }
 
-    fn error(&mut self, code: &str, path: &str, line: Option<u32>, message: String, help: Option<String>) {
+    /// Has the module look at its settings, as a pass would before it asks about the first experiment.
+    fn guardrail(
+        &mut self,
+        path: &str,
+        line: u32,
+        guardrail: &Guardrail,
+        module: Module,
+    ) -> Result<(), CliError> {
+        let name = &guardrail.module;
+        match module {
+            Module::Unknown => {}
+            Module::Missing => {
+                let help = "paths of modules begin at the root of the source".to_owned();
+                self.error(
+                    Code::MissingModule,
+                    path,
+                    Some(line),
+                    format!("there is no module {name}"),
+                    Some(help),
+                );
+            }
+            Module::There(bytes) => {
+                let host = match self.host.take() {
+                    Some(host) => host,
+                    None => host()?,
+                };
+                if let Err(why) = self.host.insert(host).check(&bytes, &guardrail.settings) {
+                    let message = format!("guardrail {} cannot be asked: {name}: {why}", guardrail.name);
+                    let help = "until it can be, every experiment that it matches is held back".to_owned();
+                    self.error(Code::UnusableGuardrail, path, Some(line), message, Some(help));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, code: Code, path: &str, line: Option<u32>, message: String, help: Option<String>) {
         let place = line.map_or_else(|| path.to_owned(), |line| format!("{path}:{line}:1"));
         let help_line = help.as_ref().map_or_else(String::new, |help| format!("  = help: {help}\n"));
         self.rendered += &format!("error[{code}]: {message}\n  --> {place}\n{help_line}\n");
@@ -178,7 +256,7 @@ impl Validated {
             path: path.to_owned(),
             line,
             column: line.map(|_| 1),
-            code: code.to_owned(),
+            code,
             severity: Severity::Error,
             message,
             help,
@@ -208,7 +286,14 @@ fn found(path: &str, content: &[u8], diagnostic: Diagnostic) -> Found {
     let at = diagnostic.span.map(|span| line_col(content, span.start));
     let Diagnostic { code, severity, message, help, span: _, related: _ } = diagnostic;
     let (line, column) = (at.map(|at| at.line), at.map(|at| at.column));
-    Found { path: path.to_owned(), line, column, code: code.to_string(), severity, message, help }
+    Found { path: path.to_owned(), line, column, code, severity, message, help }
+}
+
+/// The file's bytes; `None` where they are more than `limit`, whatever its size is said to be.
+fn read_at_most(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+    Ok((content.len() as u64 <= limit).then_some(content))
 }
 
 fn many(count: usize, what: &str) -> String {

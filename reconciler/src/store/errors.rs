@@ -19,7 +19,8 @@ pub enum StoreError {
     /// What is in the file is not what was written.
     #[error(
         "the ledger {path} is damaged: {detail}; move it away and start again: runs are rebuilt from what the \
-         agents remember, and an experiment that no agent confirms is held until `faultline rerun` lets it go"
+         agents remember, and a bounded experiment that no agent confirms is held until its annotation \
+         `faultline.dev/rerun` has a new value"
     )]
     Damaged {
         /// The file.
