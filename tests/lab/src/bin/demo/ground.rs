@@ -4,8 +4,8 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     path::Path,
-    process::{Command, Stdio},
-    sync::mpsc::Sender,
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError, mpsc::Sender},
     thread,
     time::Duration,
 };
@@ -49,8 +49,20 @@ impl Ground for Vm {
     }
 }
 
-/// This machine itself. Started processes end with the demo.
-pub(crate) struct Host;
+/// This machine itself. Started processes end with the demo, or before it by [`Host::end`].
+#[derive(Default)]
+pub(crate) struct Host(Mutex<Vec<Child>>);
+
+impl Host {
+    /// Ends what was started and waits until it is gone.
+    pub(crate) fn end(&self) {
+        for child in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            // One that has ended by itself is as good.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
 
 impl Ground for Host {
     fn sh(&self, script: &str) -> io::Result<String> {
@@ -70,6 +82,7 @@ impl Ground for Host {
         if let Some(output) = child.stdout.take() {
             forward(output, prefix, lines);
         }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(child);
         Ok(())
     }
 

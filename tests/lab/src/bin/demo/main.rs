@@ -7,9 +7,10 @@ mod show;
 
 use std::{
     error::Error,
+    fs,
     io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
 };
 
 use clap::Parser;
@@ -18,7 +19,7 @@ use faultline_lab::{
     packages::{self, Purpose},
     static_bins,
 };
-use ground::{Host, agreed};
+use ground::{Ground, Host, agreed};
 use show::Show;
 
 /// Shows one experiment on a real kernel: a committed file makes the mounts of one container fail with
@@ -100,31 +101,43 @@ impl Demo {
             return Err("attaching probes to this machine's kernel needs root".into());
         }
         let question = "The demo will attach probes to THIS machine's kernel, make the cgroup /sys/fs/cgroup/pods with \
-                        two processes in it, and make a loop device. Go on?";
+                        two processes in it and the directory /demo, and make a loop device; all of it is removed at the \
+                        end. Go on?";
         if !agreed(question) {
             return Err("not agreed to: nothing was done".into());
         }
+        let host = Host::default();
+        programs.can_inject(&host)?;
         let image = disk::ext4(&Cache::from_env(), 64, &Progress::silent())?;
-        let device =
-            ground::Ground::sh(&Host, &format!("losetup --find --show --read-only {}", image.display()))?;
+        for file in programs.files().iter().filter(|file| file.guest.starts_with("/demo/")) {
+            let folder = Path::new(&file.guest).parent().unwrap_or(Path::new("/demo"));
+            fs::create_dir_all(folder)?;
+            fs::copy(&file.host, &file.guest)?;
+        }
+        let device = host.sh(&format!("losetup --find --show --read-only {}", image.display()))?;
         let folder =
             programs.faultline.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
         let show = Show {
-            ground: &Host,
+            ground: &host,
             programs: &folder,
             device: &device,
             seconds: self.seconds,
             keep: self.keep,
         };
         let held = show.run();
-        ground::Ground::sh(&Host, &format!("losetup --detach {device}"))?;
+        host.end();
+        // What was killed while its file system was mounted left that behind.
+        host.sh(&format!(
+            "umount /demo/mnt-target /demo/mnt-neighbour 2>/dev/null; losetup --detach {device}; rm -r /demo; \
+             rmdir /sys/fs/cgroup/pods/chaos-mount/* /sys/fs/cgroup/pods/chaos-mount /sys/fs/cgroup/pods"
+        ))?;
         Ok(held?)
     }
 }
 
 /// The sample program's device is `/dev/sdc`: a link to the machine's disk.
 fn vm_device(vm: &faultline_lab::Vm) -> io::Result<()> {
-    ground::Ground::sh(vm, "ln -s /dev/vda /dev/sdc").map(drop)
+    Ground::sh(vm, "ln -s /dev/vda /dev/sdc").map(drop)
 }
 
 /// The programs of the demo, static, so that any Linux runs them.
@@ -142,6 +155,19 @@ impl Programs {
         };
         step.done();
         Ok(Self { faultline, victim })
+    }
+
+    /// Refuses, before anything is done, a machine on which the demo could only fail.
+    fn can_inject(&self, host: &Host) -> Result<(), Box<dyn Error>> {
+        if host.sh("stat -fc %T /sys/fs/cgroup")? != "cgroup2fs" {
+            return Err("nothing was done: /sys/fs/cgroup is no cgroup v2 hierarchy on this machine".into());
+        }
+        let preflight = Command::new(&self.faultline).arg("preflight").output()?;
+        if preflight.status.success() {
+            return Ok(());
+        }
+        let said = [preflight.stdout, preflight.stderr].concat();
+        Err(format!("nothing was done: this kernel cannot inject\n{}", String::from_utf8_lossy(&said)).into())
     }
 
     fn files(&self) -> Vec<HostFile> {
