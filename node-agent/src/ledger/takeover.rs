@@ -2,12 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use tokio::time::{sleep, timeout};
+use faultline_telemetry::takeover;
 
 use super::{DurableLedger, Ledger, LedgerError};
-
-/// How often it is tried again.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the ledger in `directory` as [`DurableLedger::open`] does, and waits for up to `patience` while another
 /// process has it.
@@ -18,31 +15,22 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// As those of [`DurableLedger::open`]; that it is in use only after `patience`.
 pub async fn take_over(directory: &Path, patience: Duration) -> Result<(DurableLedger, Ledger), LedgerError> {
-    let in_use = match DurableLedger::open(directory) {
-        Err(error @ LedgerError::InUse(_)) => error,
-        opened => return opened,
+    let open = || DurableLedger::open(directory);
+    let waiting = |_: &LedgerError| {
+        tracing::warn!(
+            directory = %directory.display(),
+            patience_ms = patience.as_millis(),
+            "another process has the ledger: waiting for its end"
+        );
     };
-    tracing::warn!(
-        directory = %directory.display(),
-        patience_ms = patience.as_millis(),
-        "another process has the ledger: waiting for its end"
-    );
-    let freed = async {
-        loop {
-            sleep(PAUSE).await;
-            match DurableLedger::open(directory) {
-                Err(LedgerError::InUse(_)) => {}
-                opened => return opened,
-            }
-        }
-    };
-    let opened = timeout(patience, freed).await.unwrap_or(Err(in_use))?;
-    tracing::info!("the ledger is free");
-    Ok(opened)
+    takeover::take_over(patience, open, |error| matches!(error, LedgerError::InUse(_)), waiting).await
 }
 
 #[cfg(test)]
 mod tests {
+    use faultline_telemetry::takeover::PAUSE;
+    use tokio::time::sleep;
+
     use super::*;
 
     #[tokio::test]

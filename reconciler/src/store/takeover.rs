@@ -2,12 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use tokio::time::{sleep, timeout};
+use faultline_telemetry::takeover;
 
 use super::{DurableStore, StoreError};
-
-/// How often it is tried again.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the ledger in `directory` as [`DurableStore::open`] does, and waits for up to `patience` while another process
 /// has it: one that was killed has it until its memory is given back and, where it held an agent, until that agent's
@@ -16,27 +13,18 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// As those of [`DurableStore::open`]; that it is in use only after `patience`.
 pub async fn take_over(directory: &Path, patience: Duration) -> Result<DurableStore, StoreError> {
-    let in_use = match DurableStore::open(directory) {
-        Err(error @ StoreError::InUse { .. }) => error,
-        opened => return opened,
+    let open = || DurableStore::open(directory);
+    let waiting = |in_use: &StoreError| {
+        tracing::warn!(%in_use, patience_ms = patience.as_millis(), "waiting for the other reconciler's end");
     };
-    tracing::warn!(%in_use, patience_ms = patience.as_millis(), "waiting for the other reconciler's end");
-    let freed = async {
-        loop {
-            sleep(PAUSE).await;
-            match DurableStore::open(directory) {
-                Err(StoreError::InUse { .. }) => {}
-                opened => return opened,
-            }
-        }
-    };
-    let store = timeout(patience, freed).await.unwrap_or(Err(in_use))?;
-    tracing::info!("the ledger is free");
-    Ok(store)
+    takeover::take_over(patience, open, |error| matches!(error, StoreError::InUse { .. }), waiting).await
 }
 
 #[cfg(test)]
 mod tests {
+    use faultline_telemetry::takeover::PAUSE;
+    use tokio::time::sleep;
+
     use super::*;
 
     #[tokio::test]
