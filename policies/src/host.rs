@@ -122,19 +122,6 @@ impl Host {
         compiled.describe(self.fuel).result.cloned()
     }
 
-    /// What a guardrail with this module and these settings will be asked about: nothing is asked yet.
-    ///
-    /// # Errors
-    /// The module is refused, does not answer, or refuses the settings.
-    pub fn check(&self, module: &[u8], settings: &Value) -> Result<Description, Undecided> {
-        let module = self.load(module);
-        let compiled = module.compiled().map_err(Clone::clone)?;
-        let _permit = self.permit();
-        prepared(compiled, self.fuel, settings)
-            .map(|(description, _)| description.clone())
-            .map_err(|(why, _)| why)
-    }
-
     /// [`Evaluator::evaluate`] of a module that is loaded.
     #[must_use]
     pub fn evaluate_loaded(&self, module: &Module, settings: &Value, review: &Review) -> Evaluation {
@@ -163,7 +150,12 @@ impl Evaluator for Host {
     }
 
     fn check(&self, module: &[u8], settings: &Value) -> Result<Description, Undecided> {
-        Self::check(self, module, settings)
+        let module = self.load(module);
+        let compiled = module.compiled().map_err(Clone::clone)?;
+        let _permit = self.permit();
+        prepared(compiled, self.fuel, settings)
+            .map(|(description, _)| description.clone())
+            .map_err(|(why, _)| why)
     }
 
     fn evaluate(&self, module: &[u8], settings: &Value, review: &Review) -> Evaluation {
