@@ -140,6 +140,14 @@ impl Fleet {
         }
     }
 
+    /// A node said that it is there, and nothing else.
+    pub(super) fn heard(&self, node: &str, session: u64) {
+        let heard = self.clock.now();
+        if let Some(status) = self.state().counting(node, session) {
+            status.heard = heard;
+        }
+    }
+
     /// Something was heard of a node: changes its report in place and wakes the loop.
     pub(super) fn amend(&self, node: &str, session: u64, amend: impl FnOnce(&mut NodeReport)) {
         let mut state = self.state();

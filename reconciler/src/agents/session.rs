@@ -138,8 +138,7 @@ impl Held<'_> {
             AgentMessage::Ack(_) => drop(self.say(ReconcilerMessage::ReportRequest).await),
             AgentMessage::Nack(nack) => self.refused_by_agent(&nack),
             AgentMessage::RenewAck(ack) => {
-                // It changes nothing but when the node was last heard.
-                self.fleet.amend(self.node, self.id, |_| {});
+                self.fleet.heard(self.node, self.id);
                 self.compare(ack.generation).await;
             }
             // The wire lets no second one through.
