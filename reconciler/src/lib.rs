@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod agents;
+mod bounded;
 pub mod cli;
 pub mod clock;
 pub mod converge;

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,7 +14,10 @@ use faultline_api::{
     decode::{Content, Document, FileDocuments, Skipped, decode},
     line_col,
 };
-use faultline_core::tree::{Fetched, Role};
+use faultline_core::{
+    review::Evaluator as _,
+    tree::{Fetched, Role},
+};
 use faultline_policies::Host;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,7 +27,10 @@ use super::{
     output::{Format, print},
     plan::host,
 };
-use crate::source::{Directory, Limits};
+use crate::{
+    bounded::read_at_most,
+    source::{Directory, Limits},
+};
 
 /// Show every problem of every file, each with line, column and what to do
 ///
@@ -130,7 +135,7 @@ impl Validated {
         }
         // Bounded as a file of a source is.
         let limit = Limits::default().document_bytes;
-        match read_at_most(path, limit) {
+        match fs::File::open(path).and_then(|file| read_at_most(file, limit)) {
             Ok(Some(content)) => self.file(path, &content, &|_| Module::Unknown)?,
             Ok(None) => self.refused(path, &format!("it is larger than {limit} bytes")),
             Err(error) => return Ok(Err(error.to_string())),
@@ -287,13 +292,6 @@ fn found(path: &str, content: &[u8], diagnostic: Diagnostic) -> Found {
     let Diagnostic { code, severity, message, help, span: _, related: _ } = diagnostic;
     let (line, column) = (at.map(|at| at.line), at.map(|at| at.column));
     Found { path: path.to_owned(), line, column, code, severity, message, help }
-}
-
-/// The file's bytes; `None` where they are more than `limit`, whatever its size is said to be.
-fn read_at_most(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut content = Vec::new();
-    fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut content)?;
-    Ok((content.len() as u64 <= limit).then_some(content))
 }
 
 fn many(count: usize, what: &str) -> String {

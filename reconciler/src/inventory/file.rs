@@ -1,6 +1,6 @@
 //! An inventory that somebody wrote or exported.
 
-use std::{fs::File, io::Read, path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use faultline_api::{LineColumn, line_col};
 use faultline_core::inventory::Inventory;
@@ -11,16 +11,13 @@ use super::{
     sense,
     shape::Places,
 };
+use crate::bounded::read_at_most;
 
 /// About a hundred thousand pods, as JSON.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Reads a file of an inventory's shape. JSON is YAML, so one parser reads both; unknown fields are errors.
-pub(super) fn read(path: &Path) -> Result<Inventory, InventoryError> {
-    Ok(parse(path, &text(path)?)?)
-}
-
-/// What the file said last, right or wrong: one that says the same again is not parsed again.
+/// What a file of an inventory's shape said last, right or wrong: one that says the same again is not parsed again. JSON
+/// is YAML, so both are read; unknown fields are errors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known(Option<(String, Result<Arc<Inventory>, Invalid>)>);
 
@@ -40,12 +37,9 @@ impl Known {
 fn text(path: &Path) -> Result<String, InventoryError> {
     let name = || path.display().to_string();
     let failed = |reason| InventoryError::Read { path: name(), reason };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(InventoryError::TooLarge { path: name(), limit: MAX_BYTES });
-    }
+    let bytes = File::open(path).and_then(|file| read_at_most(file, MAX_BYTES)).map_err(failed)?;
+    let too_large = || InventoryError::TooLarge { path: name(), limit: MAX_BYTES };
+    let bytes = bytes.ok_or_else(too_large)?;
     String::from_utf8(bytes).map_err(|error| {
         let place = line_col(error.as_bytes(), error.utf8_error().valid_up_to());
         Invalid {
@@ -75,8 +69,16 @@ fn parse(path: &Path, text: &str) -> Result<Inventory, Invalid> {
         });
         return Err(invalid(located.collect()));
     }
-    if let Some(pod) = sense::unlisted_nodes(&inventory).next() {
-        let count = sense::unlisted_nodes(&inventory).count();
+    warn_of_unlisted_nodes(&inventory);
+    // Selection must not depend on the order in which somebody wrote the pods down.
+    inventory.pods.sort_by(|a, b| (&a.namespace, &a.name, &a.uid).cmp(&(&b.namespace, &b.name, &b.uid)));
+    Ok(inventory)
+}
+
+fn warn_of_unlisted_nodes(inventory: &Inventory) {
+    let mut pods = sense::unlisted_nodes(inventory);
+    if let Some(pod) = pods.next() {
+        let count = 1 + pods.count();
         let first = format!("{}/{} on {}", pod.namespace, pod.name, pod.node);
         tracing::warn!(
             count,
@@ -84,9 +86,6 @@ fn parse(path: &Path, text: &str) -> Result<Inventory, Invalid> {
             "pods on nodes that the inventory does not list: they wait for its agent"
         );
     }
-    // Selection must not depend on the order in which somebody wrote the pods down.
-    inventory.pods.sort_by(|a, b| (&a.namespace, &a.name, &a.uid).cmp(&(&b.namespace, &b.name, &b.uid)));
-    Ok(inventory)
 }
 
 fn from_json(text: &str) -> Result<Inventory, Problem> {
@@ -141,7 +140,11 @@ pods:
   containers: [{name: main, cgroup: demo/a/p/main}]
 ";
 
-    fn read_text(text: &str) -> Result<Inventory, InventoryError> {
+    fn read(path: &Path) -> Result<Arc<Inventory>, InventoryError> {
+        Known::default().read(path)
+    }
+
+    fn read_text(text: &str) -> Result<Arc<Inventory>, InventoryError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         read(file.path())
@@ -152,8 +155,8 @@ pods:
         let inventory = read_text(YAML).unwrap();
         assert_eq!(inventory.pods.iter().map(|pod| pod.uid.as_str()).collect::<Vec<_>>(), ["u1", "u2"]);
         assert_eq!(inventory.nodes["n1"].kernel.as_ref().unwrap().faults.len(), 2);
-        assert_eq!(read_text(&serde_json::to_string(&inventory).unwrap()).unwrap(), inventory);
-        assert_eq!(read_text(&serde_saphyr::to_string(&inventory).unwrap()).unwrap(), inventory);
+        assert_eq!(read_text(&serde_json::to_string(&*inventory).unwrap()).unwrap(), inventory);
+        assert_eq!(read_text(&serde_saphyr::to_string(&*inventory).unwrap()).unwrap(), inventory);
     }
 
     #[test]
@@ -239,7 +242,7 @@ pods:
     #[test]
     fn what_is_right_has_the_shape_that_is_described() {
         let inventory = read_text(YAML).unwrap();
-        let json = serde_json::to_string(&inventory).unwrap();
+        let json = serde_json::to_string(&*inventory).unwrap();
         for (text, strict) in [(YAML, false), (&json, true)] {
             assert_eq!(Places::of(text, strict).unwrap().misshapen(), []);
         }

@@ -72,19 +72,6 @@ impl InventoryError {
     }
 }
 
-impl Provider {
-    /// What is there at `now`.
-    ///
-    /// # Errors
-    /// It cannot be observed.
-    pub fn observe(&self, now: Timestamp) -> Result<Inventory, InventoryError> {
-        match self {
-            Self::File(path) => file::read(path),
-            Self::Cgroups(cgroups) => cgroups.observe(now),
-        }
-    }
-}
-
 /// Adds to the nodes what their agents found out about their kernels; an agent knows better than a file. A node
 /// that only its agent knows is a node.
 fn merge_reports<'a>(inventory: &mut Inventory, reports: impl IntoIterator<Item = &'a NodeReport>) {
@@ -138,7 +125,7 @@ impl Observer {
         let observed = match &self.provider {
             None => return Ok(None),
             Some(Provider::File(path)) => self.file.read(path),
-            Some(provider) => provider.observe(now).map(Arc::new),
+            Some(Provider::Cgroups(cgroups)) => cgroups.observe(now).map(Arc::new),
         };
         match observed {
             Ok(inventory) => {

@@ -1,16 +1,13 @@
 //! Opening files beneath a root and nowhere else: the kernel resolves every symlink inside the root or refuses it.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    os::fd::OwnedFd,
-    path::Path,
-};
+use std::{fs::File, io, os::fd::OwnedFd, path::Path};
 
 use rustix::{
     fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2},
     io::Errno,
 };
+
+use crate::bounded::read_at_most;
 
 /// How often a path is resolved anew. The kernel gives up on a `..` within a root whenever anything is renamed meanwhile,
 /// anywhere on the machine; one attempt takes microseconds.
@@ -98,11 +95,7 @@ impl Root {
         let file = File::from(self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
         let stat = fstat(&file).map_err(io::Error::from)?;
         regular(FileType::from_raw_mode(stat.st_mode))?;
-        let mut content = Vec::new();
-        (&file).take(max_bytes.saturating_add(1)).read_to_end(&mut content)?;
-        if content.len() as u64 > max_bytes {
-            return Err(Refusal::TooLarge(max_bytes));
-        }
+        let content = read_at_most(file, max_bytes)?.ok_or(Refusal::TooLarge(max_bytes))?;
         Ok((content, fingerprint(&stat)))
     }
 
