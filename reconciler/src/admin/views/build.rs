@@ -160,10 +160,11 @@ fn sources_of<'a>(pass: &'a Pass, place: Option<&Place>) -> impl Iterator<Item =
 
 /// The run's message; where it only waits, for whom.
 fn message(pass: &Pass, nodes: &Nodes, key: &RunKey, run: &Run) -> String {
-    let selection = planned(pass, key).and_then(|planned| planned.selection.as_ref());
-    let (Some(selection), Reason::AwaitingAttach, true) = (selection, run.reason, run.message.is_empty())
-    else {
+    if run.reason != Reason::AwaitingAttach || !run.message.is_empty() {
         return run.message.clone();
+    }
+    let Some(selection) = planned(pass, key).and_then(|planned| planned.selection.as_ref()) else {
+        return String::new();
     };
     let waits: BTreeSet<&str> = selection.targets.iter().map(|target| target.node.as_str()).collect();
     let waits = waits.into_iter().map(|node| match nodes.get(node) {
