@@ -83,15 +83,6 @@ pub fn static_build(arguments: &[&str]) -> Result<Vec<Artifact>, ArtifactError> 
     if cargo.wait()?.success() { Ok(artifacts) } else { Err(ArtifactError::Failed(arguments.join(" "))) }
 }
 
-/// Builds one program of one package.
-///
-/// # Errors
-/// As [`static_build`], and when the package has no such program.
-pub fn static_bin(package: &str, bin: &str) -> Result<PathBuf, ArtifactError> {
-    let built = static_build(&["build", "-p", package, "--bin", bin])?;
-    program(&built, bin)
-}
-
 /// Builds programs of the workspace, by their names, and returns them in that order. All come from one run of cargo,
 /// and with the features that the whole workspace agrees on: what they share is compiled once.
 ///
@@ -116,7 +107,7 @@ pub(crate) fn init() -> Result<&'static Path, ArtifactError> {
     if let Some(path) = INIT.get() {
         return Ok(path);
     }
-    let path = static_bin("faultline-lab-init", "init")?;
+    let path = program(&static_build(&["build", "-p", "faultline-lab-init", "--bin", "init"])?, "init")?;
     Ok(INIT.get_or_init(|| path))
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn choose(cache: &Cache, machine: &Machine, accel: Accel) -> Emulator
 
 /// The newer one, downloaded by whoever comes first.
 fn newer(cache: &Cache, progress: &Progress) -> Result<Emulator, FetchError> {
-    let _lock = cache.lock("qemu", || progress.note("waiting for another process that fetches QEMU"))?;
+    let held = cache.lock("qemu", || progress.note("waiting for another process that fetches QEMU"))?;
     let root = cache.root().join("qemu");
     let emulator = below(&root);
     if is_sound(&emulator.program) {
@@ -88,7 +88,7 @@ fn newer(cache: &Cache, progress: &Progress) -> Result<Emulator, FetchError> {
         return Err(FetchError::Forbidden);
     }
     let step = progress.step("qemu", "downloading a QEMU whose CPUs may patch code under each other");
-    let work = tempfile::Builder::new().prefix("qemu-").tempdir_in(cache.folder("work")?)?;
+    let work = cache.work("qemu", &held)?;
     let apt = Apt::update(cache, progress)?;
     for package in PACKAGES {
         apt.unpack(&format!("{package}/{}", apt::BACKPORTS), work.path())?;

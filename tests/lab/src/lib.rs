@@ -35,7 +35,7 @@ mod supervisor;
 mod transfer;
 mod vm;
 
-pub use artifacts::{Artifact, ArtifactError, ArtifactKind, static_bin, static_bins, static_build};
+pub use artifacts::{Artifact, ArtifactError, ArtifactKind, static_bins, static_build};
 pub use cache::{Cache, Lock};
 pub use exec::{Exec, Output, Process};
 pub use faultline_lab_init::frame::{Exit, WindowSize};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::apt::{Apt, AptError};
-use crate::cache::Cache;
+use crate::cache::{Cache, Lock};
 use crate::packages;
 use crate::progress::Progress;
 
@@ -40,19 +40,19 @@ pub fn obtain(cache: &Cache, progress: &Progress) -> Result<Prometheus, Promethe
     if let Some((server, promtool)) = installed {
         return Ok(Prometheus { server, promtool });
     }
-    let _lock = cache.lock(PACKAGE, || progress.note("another process is downloading Prometheus"))?;
+    let held = cache.lock(PACKAGE, || progress.note("another process is downloading Prometheus"))?;
     let folder = cache.folder("tools")?.join(PACKAGE);
     if !folder.exists() {
-        download(cache, progress, &folder)?;
+        download(cache, &held, progress, &folder)?;
     }
     let program = |name: &str| folder.join(name);
     Ok(Prometheus { server: program("prometheus"), promtool: program("promtool") })
 }
 
 /// Whole or not at all: what is in `folder` was unpacked to its end.
-fn download(cache: &Cache, progress: &Progress, folder: &Path) -> Result<(), PrometheusError> {
+fn download(cache: &Cache, held: &Lock, progress: &Progress, folder: &Path) -> Result<(), PrometheusError> {
     let step = progress.step(PACKAGE, "downloading Prometheus");
-    let work = tempfile::Builder::new().prefix("prometheus-").tempdir_in(cache.folder("work")?)?;
+    let work = cache.work(PACKAGE, held)?;
     Apt::update(cache, progress)?.unpack(PACKAGE, work.path())?;
     fs::rename(work.path().join("usr/bin"), folder)?;
     step.done();

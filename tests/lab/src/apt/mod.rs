@@ -7,14 +7,11 @@ use std::{fs, io};
 
 mod sources;
 
-pub(crate) use sources::KEYRING;
+pub(crate) use sources::{BACKPORTS, KEYRING};
 
 use crate::cache::Cache;
 use crate::packages::{self, PackageError, Purpose, tail};
 use crate::progress::Progress;
-
-/// The suite of the release's backports.
-pub(crate) const BACKPORTS: &str = "bookworm-backports";
 
 /// Names the mirror for a machine that is not Debian.
 pub const MIRROR_VARIABLE: &str = "FAULTLINE_LAB_DEBIAN_MIRROR";

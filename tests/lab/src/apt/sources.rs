@@ -6,6 +6,12 @@ use std::path::PathBuf;
 /// The release whose kernels the lab uses.
 const RELEASE: &str = "bookworm";
 
+/// Its newer packages.
+pub(crate) const BACKPORTS: &str = "bookworm-backports";
+
+/// Its updates that cannot wait for the next point release.
+const SECURITY: &str = "bookworm-security";
+
 /// Debian's own address for whoever has no mirror, as its installer takes it.
 const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
 
@@ -52,10 +58,10 @@ pub(super) fn configured() -> Vec<Source> {
 pub(super) fn derive(configured: &[Source], mirror: Option<&str>) -> Vec<Source> {
     let own = if mirror.is_none() { beside_own(configured) } else { None };
     own.unwrap_or_else(|| {
-        let suites = [RELEASE.to_owned(), format!("{RELEASE}-backports")];
-        let source = |suite| Source {
+        let suites = [RELEASE, BACKPORTS];
+        let source = |suite: &str| Source {
             uri: mirror.unwrap_or(DEFAULT_MIRROR).to_owned(),
-            suite,
+            suite: suite.to_owned(),
             components: "main".into(),
             signed_by: Some(KEYRING.into()),
         };
@@ -73,13 +79,10 @@ fn beside_own(configured: &[Source]) -> Option<Vec<Source>> {
     let main = by_uri.or_else(by_suite)?;
     let mut sources: Vec<Source> =
         configured.iter().filter(|s| has_main(s) && s.signed_by == main.signed_by).cloned().collect();
-    let wanted = [(main, String::new()), (main, "-backports".into())];
-    let wanted =
-        wanted.into_iter().chain(configured.iter().find(security).map(|s| (s, "-security".to_owned())));
-    for (like, suffix) in wanted {
-        let suite = format!("{RELEASE}{suffix}");
+    let security = configured.iter().find(security).map(|source| (source, SECURITY));
+    for (like, suite) in [(main, RELEASE), (main, BACKPORTS)].into_iter().chain(security) {
         if !sources.iter().any(|source| source.suite == suite) {
-            sources.push(Source { suite, components: "main".into(), ..like.clone() });
+            sources.push(Source { suite: suite.to_owned(), components: "main".into(), ..like.clone() });
         }
     }
     Some(sources)

@@ -127,7 +127,7 @@ pub fn kernel(id: &KernelId, progress: &Progress) -> Result<Kernel, KernelError>
         return Ok(kernel);
     }
     match id {
-        KernelId::Stock => Ok(stock::download(&cache, progress)?),
+        KernelId::Stock => Ok(stock::download(&cache, &held, progress)?),
         _ => build::build(id, &cache, &held, progress),
     }
 }
@@ -142,7 +142,7 @@ pub fn refresh(id: &KernelId, progress: &Progress) -> Result<Kernel, KernelError
     let held = cache.lock(&format!("kernel-{id}"), waiting)?;
     match id {
         KernelId::Path(image) => own_image(image.clone()),
-        KernelId::Stock => Ok(stock::download(&cache, progress)?),
+        KernelId::Stock => Ok(stock::download(&cache, &held, progress)?),
         _ => build::build(id, &cache, &held, progress),
     }
 }

@@ -10,7 +10,7 @@ use super::recipe;
 use super::store::{self, Meta};
 use super::{Kernel, KernelId};
 use crate::apt::{Apt, AptError};
-use crate::cache::Cache;
+use crate::cache::{Cache, Lock};
 use crate::packages;
 use crate::progress::Progress;
 
@@ -46,10 +46,10 @@ pub enum StockError {
     Io(#[from] io::Error),
 }
 
-/// Downloads the newest 6.1 image and keeps it with its modules.
-pub(crate) fn download(cache: &Cache, progress: &Progress) -> Result<Kernel, StockError> {
+/// Downloads the newest 6.1 image and keeps it with its modules. `held` is the lock of that kernel.
+pub(crate) fn download(cache: &Cache, held: &Lock, progress: &Progress) -> Result<Kernel, StockError> {
     let step = progress.step("stock", "downloading Debian's Linux 6.1 image");
-    let work = tempfile::Builder::new().prefix("stock-").tempdir_in(cache.folder("work")?)?;
+    let work = cache.work("stock", held)?;
     let apt = Apt::update(cache, progress)?;
     let package =
         newest(&apt.names(PREFIX)?).ok_or_else(|| AptError::NoPackage(format!("{PREFIX}*{SUFFIX}")))?;
