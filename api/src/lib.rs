@@ -12,6 +12,7 @@ pub mod effective;
 pub mod experiment;
 pub mod guardrail;
 pub mod identity;
+pub mod predicate;
 pub mod run;
 pub mod selector;
 pub mod tightening;
