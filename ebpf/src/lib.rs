@@ -15,6 +15,7 @@ pub mod codegen;
 pub mod facts;
 pub mod layout;
 pub mod model;
+pub mod predicate;
 mod target;
 
 pub use target::Target;

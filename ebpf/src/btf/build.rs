@@ -40,6 +40,11 @@ impl BtfBuilder {
         self.add(name, KIND_INT, 0, size, &[size * 8])
     }
 
+    /// A signed integer of `size` bytes.
+    pub fn signed_int(&mut self, name: &str, size: u32) -> u32 {
+        self.add(name, KIND_INT, 0, size, &[1 << 24 | size * 8])
+    }
+
     /// A pointer.
     pub fn pointer(&mut self, to: u32) -> u32 {
         self.add("", KIND_PTR, 0, to, &[])
@@ -57,6 +62,15 @@ impl BtfBuilder {
             tail.extend([self.string(member), *type_id, *offset]);
         }
         self.add(name, KIND_STRUCT, members.len(), size, &tail)
+    }
+
+    /// A struct with bit fields: members are name, type, offset in bits and width in bits, 0 for whole values.
+    pub fn packed(&mut self, name: &str, size: u32, members: &[(&str, u32, u32, u32)]) -> u32 {
+        let mut tail = Vec::new();
+        for (member, type_id, offset, bits) in members {
+            tail.extend([self.string(member), *type_id, bits << 24 | offset]);
+        }
+        self.add(name, KIND_STRUCT | FLAG >> 24, members.len(), size, &tail)
     }
 
     /// A named alias.

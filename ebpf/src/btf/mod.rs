@@ -7,11 +7,13 @@
 mod build;
 mod query;
 mod scan;
+mod types;
 
 use thiserror::Error;
 
 pub use build::BtfBuilder;
 pub use query::{Member, Param};
+pub use types::{Field, Type};
 
 /// What a type is, as the format numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub enum Kind {
     Int,
     /// A pointer.
     Ptr,
+    /// An array.
+    Array,
     /// A struct.
     Struct,
     /// A union.
@@ -38,6 +42,8 @@ pub enum Kind {
     Qualifier,
     /// An enum of 64-bit values.
     Enum64,
+    /// A struct or union that is only declared.
+    Forward,
     /// Kinds that are skipped over.
     Other,
 }

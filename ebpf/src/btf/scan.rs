@@ -86,9 +86,11 @@ fn kind(number: u32) -> Kind {
     match number {
         1 => Kind::Int,
         2 => Kind::Ptr,
+        3 => Kind::Array,
         4 => Kind::Struct,
         5 => Kind::Union,
         6 => Kind::Enum,
+        7 => Kind::Forward,
         8 => Kind::Typedef,
         9 | 10 | 11 | 18 => Kind::Qualifier,
         12 => Kind::Func,

@@ -1,0 +1,583 @@
+//! From an expression as it is written to one whose every value is known: names are looked up, C's conversions made,
+//! and what is known already computed.
+
+use faultline_api::{
+    Span,
+    predicate::{Binary, Expr, ExprKind, Problem, TypeName, Unary},
+};
+
+use super::{
+    ir::{Ir, Op, Space},
+    ty::{To, Ty},
+};
+use crate::btf::Btf;
+
+/// Longest text to compare with, in bytes: it is read onto the program's small stack.
+const MAX_TEXT: usize = 64;
+
+/// A name that a predicate may use.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) name: String,
+    pub(super) ty: Ty,
+    pub(super) value: Ir,
+}
+
+/// What an expression came to.
+struct Typed {
+    ty: Ty,
+    held: Held,
+}
+
+/// Where a value is.
+enum Held {
+    /// In a register.
+    Value(Ir),
+    /// In memory.
+    Place { address: Ir, offset: i64, bits: Option<Bits>, space: Space },
+}
+
+/// A bit field within its place.
+#[derive(Clone, Copy)]
+struct Bits {
+    start: u32,
+    width: u32,
+}
+
+/// The reason was told.
+struct Wrong;
+
+type Checked<T> = Result<T, Wrong>;
+
+pub(super) struct Checker<'a> {
+    pub(super) btf: &'a Btf,
+    pub(super) names: &'a [Known],
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    /// The condition: 1 or 0.
+    pub(super) fn condition(&mut self, expr: &Expr) -> Option<Ir> {
+        self.truth(expr).ok()
+    }
+
+    fn fail<T>(&mut self, span: Span, message: impl Into<String>, help: Option<String>) -> Checked<T> {
+        let problem = Problem { span, message: message.into(), help };
+        self.problems.push(problem);
+        Err(Wrong)
+    }
+
+    fn truth(&mut self, expr: &Expr) -> Checked<Ir> {
+        Ok(self.scalar(expr)?.0.truth())
+    }
+
+    /// A value that fits into a register, with its type after integer promotion.
+    fn scalar(&mut self, expr: &Expr) -> Checked<(Ir, Ty)> {
+        let Typed { ty, held } = self.check(expr)?;
+        match ty {
+            Ty::Array { of, .. } => {
+                let Held::Place { address, offset, space, .. } = held else { return Err(Wrong) };
+                let value = Ir::binary(Op::Add, address, Ir::Const(offset));
+                Ok((value, Ty::Pointer { to: of, space }))
+            }
+            Ty::Int { .. } | Ty::Bool | Ty::Pointer { .. } => Ok(self.loaded(&ty, held)),
+            Ty::Function => match held {
+                Held::Value(value) => Ok((value, Ty::SIZE)),
+                Held::Place { .. } => self.no_value(expr.span, &ty),
+            },
+            Ty::Void | Ty::Aggregate { .. } | Ty::Unreadable => self.no_value(expr.span, &ty),
+        }
+    }
+
+    fn no_value<T>(&mut self, span: Span, ty: &Ty) -> Checked<T> {
+        let message = format!("{} is not a value that can be compared", ty.name(self.btf));
+        let help = matches!(ty, Ty::Aggregate { .. }).then(|| "name one of its members".to_owned());
+        self.fail(span, message, help)
+    }
+
+    fn loaded(&self, ty: &Ty, held: Held) -> (Ir, Ty) {
+        let (bytes, signed) = match ty {
+            Ty::Int { bytes, signed } => (*bytes, *signed),
+            Ty::Bool => (1, false),
+            _ => (8, false),
+        };
+        let promoted = match ty {
+            Ty::Bool | Ty::Int { bytes: 1 | 2, .. } => Ty::INT,
+            ty => ty.clone(),
+        };
+        let (address, offset, bits, space) = match held {
+            Held::Value(value) => return (value, promoted),
+            Held::Place { address, offset, bits, space } => (Box::new(address), offset, bits, space),
+        };
+        let Some(Bits { start, width }) = bits else {
+            return (Ir::Load { address, offset, bytes, signed, space }, promoted);
+        };
+        bit_field(address, offset, start, width, bytes, signed, space)
+    }
+
+    fn check(&mut self, expr: &Expr) -> Checked<Typed> {
+        let span = expr.span;
+        match &expr.kind {
+            ExprKind::Number { value, unsigned, long } => {
+                let ty = Ty::Int { bytes: if *long { 8 } else { 4 }, signed: !unsigned };
+                // A constant that needs the 32nd bit is unsigned in hexadecimal and long in decimal; both hold it.
+                let ty = if !long && *value > 0x7fff_ffff && !unsigned {
+                    Ty::Int { bytes: 8, signed: true }
+                } else {
+                    ty
+                };
+                Ok(value_of(ty, Ir::Const(value.cast_signed())))
+            }
+            ExprKind::Character(byte) => Ok(value_of(Ty::INT, Ir::Const(i64::from(byte.cast_signed())))),
+            ExprKind::Text(_) => {
+                let help = "compare it with STRCMP(pointer, \"text\") or STRNCMP(pointer, \"text\", length)";
+                self.fail(span, "a text is no value", Some(help.to_owned()))
+            }
+            ExprKind::Name(name) => self.name(name, span),
+            ExprKind::Unary(op, of) => self.unary(*op, of, span),
+            ExprKind::Binary(op, left, right) => self.binary(*op, left, right, span),
+            ExprKind::Conditional(condition, then, otherwise) => {
+                let condition = self.truth(condition);
+                let (then, otherwise) = (self.scalar(then), self.scalar(otherwise));
+                let (condition, (then, a), (otherwise, b)) = (condition?, then?, otherwise?);
+                let ty = common(&a, &b);
+                let (then, otherwise) = (converted(then, &ty), converted(otherwise, &ty));
+                Ok(value_of(ty, Ir::choose(condition, then, otherwise)))
+            }
+            ExprKind::Member { of, arrow, name, at } => self.member(of, *arrow, name, *at),
+            ExprKind::Index(of, index) => self.index(of, index),
+            ExprKind::Cast(to, of) => self.cast(to, of),
+            ExprKind::SizeOfType(of) => {
+                let ty = self.ty(of, Space::Kernel)?;
+                self.size_of(&ty, of.span)
+            }
+            ExprKind::SizeOf(of) => {
+                let ty = self.check(of)?.ty;
+                self.size_of(&ty, of.span)
+            }
+            ExprKind::Call { name, at, arguments } => self.call(name, *at, arguments, span),
+        }
+    }
+
+    fn name(&mut self, name: &str, span: Span) -> Checked<Typed> {
+        if let Some(known) = self.names.iter().find(|known| known.name == name) {
+            return Ok(value_of(known.ty.clone(), known.value.clone()));
+        }
+        match name {
+            "true" => return Ok(value_of(Ty::INT, Ir::Const(1))),
+            "false" => return Ok(value_of(Ty::INT, Ir::Const(0))),
+            "NULL" => {
+                let to = To::Kernel(0);
+                return Ok(value_of(Ty::Pointer { to, space: Space::Kernel }, Ir::Const(0)));
+            }
+            _ => {}
+        }
+        if let Some(value) = self.btf.enumerator(name) {
+            let fits = i32::try_from(value).is_ok();
+            let ty = Ty::Int { bytes: if fits { 4 } else { 8 }, signed: true };
+            return Ok(value_of(ty, Ir::Const(value)));
+        }
+        let nearest = nearest(name, self.names.iter().map(|known| known.name.as_str()));
+        let known: Vec<_> = self.names.iter().map(|known| known.name.as_str()).collect();
+        let help = nearest.map_or_else(
+            || format!("known here: {}, and the constants of the kernel's enums", known.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        self.fail(span, format!("nothing here is called `{name}`"), Some(help))
+    }
+
+    fn unary(&mut self, op: Unary, of: &Expr, span: Span) -> Checked<Typed> {
+        match op {
+            Unary::Not => {
+                let value = self.truth(of)?;
+                Ok(value_of(Ty::INT, Ir::binary(Op::Eq, value, Ir::Const(0))))
+            }
+            Unary::Dereference => {
+                let (address, ty) = self.scalar(of)?;
+                self.behind(address, &ty, of.span)
+            }
+            Unary::AddressOf => {
+                let Typed { ty, held } = self.check(of)?;
+                match held {
+                    Held::Place { address, offset, bits: None, space } => {
+                        let to = To::Named(Box::new(ty));
+                        let value = Ir::binary(Op::Add, address, Ir::Const(offset));
+                        Ok(value_of(Ty::Pointer { to, space }, value))
+                    }
+                    Held::Place { .. } => self.fail(span, "a bit field has no address", None),
+                    Held::Value(_) => self.fail(span, "only what stands in memory has an address", None),
+                }
+            }
+            Unary::Plus | Unary::Negate | Unary::Complement => {
+                let (value, ty) = self.integer(of)?;
+                let value = match op {
+                    Unary::Plus => value,
+                    Unary::Negate => Ir::binary(Op::Sub, Ir::Const(0), value),
+                    _ => Ir::binary(Op::Xor, value, Ir::Const(-1)),
+                };
+                Ok(value_of(ty.clone(), converted(value, &ty)))
+            }
+        }
+    }
+
+    /// What a pointer points to.
+    fn behind(&mut self, address: Ir, ty: &Ty, span: Span) -> Checked<Typed> {
+        match ty {
+            Ty::Pointer { to, space } => {
+                let ty = to.ty(self.btf, *space);
+                if ty == Ty::Void {
+                    let help = "cast it first, as in ((struct page *)p)->flags".to_owned();
+                    return self.fail(span, "what this points to is not known", Some(help));
+                }
+                Ok(Typed { ty, held: Held::Place { address, offset: 0, bits: None, space: *space } })
+            }
+            ty => {
+                let message = format!("{} is no pointer", ty.name(self.btf));
+                self.fail(span, message, None)
+            }
+        }
+    }
+
+    fn member(&mut self, of: &Expr, arrow: bool, name: &str, at: Span) -> Checked<Typed> {
+        let within = if arrow {
+            let (address, ty) = self.scalar(of)?;
+            if matches!(ty, Ty::Int { .. }) {
+                let message = format!("{} is no pointer", ty.name(self.btf));
+                return self.fail(of.span, message, None);
+            }
+            self.behind(address, &ty, of.span)?
+        } else {
+            self.check(of)?
+        };
+        let (id, address, offset, space) = match (&within.ty, within.held) {
+            (Ty::Aggregate { id }, Held::Place { address, offset, bits: None, space }) => {
+                (*id, address, offset, space)
+            }
+            (Ty::Pointer { .. }, _) if !arrow => {
+                let help = format!("write ->{name}");
+                return self.fail(at, "this is a pointer", Some(help));
+            }
+            (ty, _) => {
+                let message = format!("{} has no members", ty.name(self.btf));
+                return self.fail(of.span, message, None);
+            }
+        };
+        let Some(field) = self.btf.field(id, name) else {
+            let fields = self.btf.fields(id);
+            let nearest = nearest(name, fields.iter().map(|(label, _)| *label));
+            let help = nearest.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("{} has no member `{name}` in this kernel", within.ty.name(self.btf));
+            return self.fail(at, message, help);
+        };
+        let ty = Ty::of_kernel(self.btf, field.type_id, space);
+        let (start, bits) = match field.bits {
+            Some(width) => (field.bit_offset / 8, Some(Bits { start: field.bit_offset % 8, width })),
+            None => (field.bit_offset / 8, None),
+        };
+        let held = Held::Place { address, offset: offset + i64::from(start), bits, space };
+        Ok(Typed { ty, held })
+    }
+
+    fn index(&mut self, of: &Expr, index: &Expr) -> Checked<Typed> {
+        let (base, index) = (self.scalar(of), self.integer(index));
+        let ((base, ty), (index, _)) = (base?, index?);
+        let Ty::Pointer { to, .. } = &ty else {
+            let message = format!("{} is no array and no pointer", ty.name(self.btf));
+            return self.fail(of.span, message, None);
+        };
+        let size = self.element(to, of.span)?;
+        let address = Ir::binary(Op::Add, base, Ir::binary(Op::Mul, index, Ir::Const(size)));
+        self.behind(address, &ty, of.span)
+    }
+
+    /// Bytes from one element to the next; of void 1, as GNU C has it.
+    fn element(&mut self, of: &To, span: Span) -> Checked<i64> {
+        if of.ty(self.btf, Space::Kernel) == Ty::Void {
+            return Ok(1);
+        }
+        let size = of.size(self.btf).and_then(|size| i64::try_from(size).ok());
+        match size {
+            Some(size) => Ok(size),
+            None => self.fail(span, "what this points to has no size", None),
+        }
+    }
+
+    fn cast(&mut self, to: &TypeName, of: &Expr) -> Checked<Typed> {
+        let value = self.scalar(of);
+        let (value, from) = value?;
+        let space = if let Ty::Pointer { space, .. } = from { space } else { Space::Kernel };
+        let ty = self.ty(to, space)?;
+        match ty {
+            Ty::Int { bytes, signed } => Ok(value_of(ty, value.narrow(8 * bytes, signed))),
+            Ty::Bool => Ok(value_of(ty, value.truth())),
+            Ty::Pointer { .. } => Ok(value_of(ty, value)),
+            _ => {
+                let message = format!("nothing can be cast to {}", ty.name(self.btf));
+                self.fail(to.span, message, Some("cast to a pointer to it".to_owned()))
+            }
+        }
+    }
+
+    fn ty(&mut self, name: &TypeName, space: Space) -> Checked<Ty> {
+        Ty::of_name(self.btf, name, space)
+            .or_else(|unknown| self.fail(name.span, format!("this kernel has no type `{unknown}`"), None))
+    }
+
+    fn size_of(&mut self, ty: &Ty, span: Span) -> Checked<Typed> {
+        match ty.size(self.btf).and_then(|size| i64::try_from(size).ok()) {
+            Some(size) => Ok(value_of(Ty::SIZE, Ir::Const(size))),
+            None => {
+                let message = format!("{} has no size", ty.name(self.btf));
+                self.fail(span, message, None)
+            }
+        }
+    }
+
+    fn integer(&mut self, expr: &Expr) -> Checked<(Ir, Ty)> {
+        let (value, ty) = self.scalar(expr)?;
+        if matches!(ty, Ty::Int { .. }) {
+            return Ok((value, ty));
+        }
+        let message = format!("{} is no integer", ty.name(self.btf));
+        self.fail(expr.span, message, Some("cast it: (unsigned long)pointer".to_owned()))
+    }
+
+    fn binary(&mut self, op: Binary, left: &Expr, right: &Expr, span: Span) -> Checked<Typed> {
+        if let Binary::And | Binary::Or = op {
+            let (left, right) = (self.truth(left), self.truth(right));
+            let (left, right) = (left?, right?);
+            let value = if op == Binary::And { Ir::and(left, right) } else { Ir::or(left, right) };
+            return Ok(value_of(Ty::INT, value));
+        }
+        let (a, b) = (self.scalar(left), self.scalar(right));
+        let ((a, a_ty), (b, b_ty)) = (a?, b?);
+        match (&a_ty, &b_ty) {
+            (Ty::Int { .. }, Ty::Int { .. }) => self.arithmetic(op, (a, &a_ty), (b, &b_ty), right.span),
+            _ if is_comparison(op) => Ok(value_of(Ty::INT, compared(op, a, b, false))),
+            _ => self.pointer_arithmetic(op, (a, &a_ty, left.span), (b, &b_ty, right.span), span),
+        }
+    }
+
+    fn arithmetic(&mut self, op: Binary, a: (Ir, &Ty), b: (Ir, &Ty), divisor: Span) -> Checked<Typed> {
+        // A shift has the type of what is shifted.
+        let ty = if matches!(op, Binary::Shl | Binary::Shr) { a.1.clone() } else { common(a.1, b.1) };
+        let Ty::Int { bytes, signed } = ty else { return Err(Wrong) };
+        let (left, right) = (converted(a.0, &ty), b.0);
+        let right = if matches!(op, Binary::Shl | Binary::Shr) { right } else { converted(right, &ty) };
+        if is_comparison(op) {
+            return Ok(value_of(Ty::INT, compared(op, left, right, signed)));
+        }
+        if matches!(op, Binary::Div | Binary::Rem) && right.constant() == Some(0) {
+            return self.fail(divisor, "division by zero", None);
+        }
+        if let (Binary::Shl | Binary::Shr, Some(count)) = (op, right.constant())
+            && !(0..i64::from(bytes) * 8).contains(&count)
+        {
+            let message = format!("a value of {} bits is shifted by {count}", 8 * u32::from(bytes));
+            return self.fail(divisor, message, None);
+        }
+        let op = match (op, signed) {
+            (Binary::Add, _) => Op::Add,
+            (Binary::Sub, _) => Op::Sub,
+            (Binary::Mul, _) => Op::Mul,
+            (Binary::Div, true) => Op::SignedDiv,
+            (Binary::Div, false) => Op::Div,
+            (Binary::Rem, true) => Op::SignedRem,
+            (Binary::Rem, false) => Op::Rem,
+            (Binary::BitAnd, _) => Op::And,
+            (Binary::BitOr, _) => Op::Or,
+            (Binary::BitXor, _) => Op::Xor,
+            (Binary::Shl, _) => Op::Shl,
+            (Binary::Shr, true) => Op::SignedShr,
+            _ => Op::Shr,
+        };
+        let value = converted(Ir::binary(op, left, right), &ty);
+        Ok(value_of(ty, value))
+    }
+
+    fn pointer_arithmetic(
+        &mut self,
+        op: Binary,
+        (a, a_ty, a_span): (Ir, &Ty, Span),
+        (b, b_ty, b_span): (Ir, &Ty, Span),
+        span: Span,
+    ) -> Checked<Typed> {
+        match (op, a_ty, b_ty) {
+            (Binary::Add | Binary::Sub, Ty::Pointer { to, .. }, Ty::Int { .. }) => {
+                let step = Ir::binary(Op::Mul, b, Ir::Const(self.element(to, a_span)?));
+                let op = if op == Binary::Add { Op::Add } else { Op::Sub };
+                Ok(value_of(a_ty.clone(), Ir::binary(op, a, step)))
+            }
+            (Binary::Add, Ty::Int { .. }, Ty::Pointer { to, .. }) => {
+                let step = Ir::binary(Op::Mul, a, Ir::Const(self.element(to, b_span)?));
+                Ok(value_of(b_ty.clone(), Ir::binary(Op::Add, b, step)))
+            }
+            (Binary::Sub, Ty::Pointer { to, .. }, Ty::Pointer { .. }) => {
+                let size = self.element(to, a_span)?;
+                let value = Ir::binary(Op::SignedDiv, Ir::binary(Op::Sub, a, b), Ir::Const(size.max(1)));
+                Ok(value_of(Ty::Int { bytes: 8, signed: true }, value))
+            }
+            _ => {
+                let message =
+                    format!("{} and {} do not go together here", a_ty.name(self.btf), b_ty.name(self.btf));
+                self.fail(
+                    span,
+                    message,
+                    Some("cast a pointer to compute with it: (unsigned long)p".to_owned()),
+                )
+            }
+        }
+    }
+
+    fn call(&mut self, name: &str, at: Span, arguments: &[Expr], span: Span) -> Checked<Typed> {
+        let wanted = match name {
+            "STRCMP" | "MKDEV" => 2,
+            "STRNCMP" => 3,
+            "MAJOR" | "MINOR" | "IS_ERR" => 1,
+            _ => {
+                let known = ["STRCMP", "STRNCMP", "MKDEV", "MAJOR", "MINOR", "IS_ERR"];
+                let help = match nearest(name, known.into_iter()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("a predicate calls nothing; known are {}", known.join(", ")),
+                };
+                return self.fail(at, format!("no macro `{name}` is known"), Some(help));
+            }
+        };
+        if arguments.len() != wanted {
+            let message = format!("{name} takes {wanted} arguments, and this has {}", arguments.len());
+            return self.fail(span, message, None);
+        }
+        let device = Ty::Int { bytes: 4, signed: false };
+        let shift = Ir::Const(i64::from(MINOR_BITS));
+        let minors = Ir::Const((1 << MINOR_BITS) - 1);
+        match (name, arguments) {
+            ("STRCMP", [pointer, text]) => self.same_text(pointer, text, None),
+            ("STRNCMP", [pointer, text, length]) => self.same_text(pointer, text, Some(length)),
+            ("MKDEV", [major, minor]) => {
+                let (major, minor) = (self.integer(major), self.integer(minor));
+                let (major, minor) = (major?.0, minor?.0);
+                let value = Ir::binary(Op::Or, Ir::binary(Op::Shl, major, shift), minor);
+                Ok(value_of(device.clone(), converted(value, &device)))
+            }
+            ("MAJOR", [of]) => {
+                let value = converted(self.integer(of)?.0, &device);
+                Ok(value_of(device, Ir::binary(Op::Shr, value, shift)))
+            }
+            ("MINOR", [of]) => {
+                let value = self.integer(of)?.0;
+                Ok(value_of(device, Ir::binary(Op::And, value, minors)))
+            }
+            (_, [pointer]) => {
+                let value = self.scalar(pointer)?.0;
+                let lowest = Ir::Const(-MAX_ERRNO);
+                Ok(value_of(Ty::INT, Ir::binary(Op::Le, lowest, value)))
+            }
+            _ => Err(Wrong),
+        }
+    }
+
+    /// True when equal, whatever the name suggests: that is what manifests mean by it.
+    fn same_text(&mut self, pointer: &Expr, text: &Expr, length: Option<&Expr>) -> Checked<Typed> {
+        let address = self.scalar(pointer);
+        let length = length.map(|length| self.integer(length).map(|(value, _)| (value, length.span)));
+        let (address, ty) = address?;
+        let Ty::Pointer { space, .. } = ty else {
+            let message = format!("{} is no pointer to a text", ty.name(self.btf));
+            return self.fail(pointer.span, message, None);
+        };
+        let ExprKind::Text(text_bytes) = &text.kind else { return Err(Wrong) };
+        let mut bytes = text_bytes.clone();
+        bytes.push(0);
+        if let Some(length) = length {
+            let (value, at) = length?;
+            let Some(length) = value.constant().and_then(|length| usize::try_from(length).ok()) else {
+                return self.fail(at, "the length must be a constant", None);
+            };
+            if length == 0 {
+                return self.fail(at, "a comparison of no bytes is always true", None);
+            }
+            bytes.truncate(length);
+        }
+        if bytes.len() > MAX_TEXT {
+            let message = format!("a text of {} bytes, and at most {} are compared", bytes.len(), MAX_TEXT);
+            return self.fail(text.span, message, Some("compare its beginning with STRNCMP".to_owned()));
+        }
+        Ok(value_of(Ty::INT, Ir::SameBytes { address: Box::new(address), bytes, space }))
+    }
+}
+
+/// Bits of the minor number in a `dev_t` of the kernel's own.
+const MINOR_BITS: u32 = 20;
+
+/// The kernel's highest errno: a pointer at most that far below 0 is an error.
+const MAX_ERRNO: i64 = 4095;
+
+const fn value_of(ty: Ty, value: Ir) -> Typed {
+    Typed { ty, held: Held::Value(value) }
+}
+
+const fn is_comparison(op: Binary) -> bool {
+    matches!(op, Binary::Eq | Binary::Ne | Binary::Lt | Binary::Gt | Binary::Le | Binary::Ge)
+}
+
+fn compared(op: Binary, left: Ir, right: Ir, signed: bool) -> Ir {
+    let (lt, le) = if signed { (Op::SignedLt, Op::SignedLe) } else { (Op::Lt, Op::Le) };
+    match op {
+        Binary::Eq => Ir::binary(Op::Eq, left, right),
+        Binary::Ne => Ir::binary(Op::Ne, left, right),
+        Binary::Lt => Ir::binary(lt, left, right),
+        Binary::Le => Ir::binary(le, left, right),
+        Binary::Gt => Ir::binary(lt, right, left),
+        _ => Ir::binary(le, right, left),
+    }
+}
+
+/// C's usual arithmetic conversions, after promotion.
+fn common(a: &Ty, b: &Ty) -> Ty {
+    match (a, b) {
+        (Ty::Int { bytes: a_bytes, signed: a_signed }, Ty::Int { bytes: b_bytes, signed: b_signed }) => {
+            let signed = match a_bytes.cmp(b_bytes) {
+                std::cmp::Ordering::Greater => *a_signed,
+                std::cmp::Ordering::Less => *b_signed,
+                std::cmp::Ordering::Equal => *a_signed && *b_signed,
+            };
+            Ty::Int { bytes: *a_bytes.max(b_bytes), signed }
+        }
+        (Ty::Pointer { .. }, _) => a.clone(),
+        _ => b.clone(),
+    }
+}
+
+fn converted(value: Ir, to: &Ty) -> Ir {
+    match to {
+        Ty::Int { bytes, signed } => value.narrow(8 * bytes, *signed),
+        _ => value,
+    }
+}
+
+/// A bit field: as many whole bytes as it touches, moved down and cut.
+fn bit_field(
+    address: Box<Ir>,
+    offset: i64,
+    start: u32,
+    width: u32,
+    bytes: u8,
+    signed: bool,
+    space: Space,
+) -> (Ir, Ty) {
+    let touched = (start + width).div_ceil(8).next_power_of_two().min(8);
+    let whole = Ir::Load { address, offset, bytes: u8::try_from(touched).unwrap_or(8), signed: false, space };
+    let moved = Ir::binary(Op::Shr, whole, Ir::Const(i64::from(start)));
+    let bits = u8::try_from(width.min(64)).unwrap_or(64);
+    // What an int can hold is promoted to int.
+    let ty =
+        if width < 32 || (signed && width == 32) { Ty::INT } else { Ty::Int { bytes: bytes.max(4), signed } };
+    (moved.narrow(bits, signed), ty)
+}
+
+/// The name most like this one, if any is like it.
+fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    let alike =
+        names.map(|other| (strsim::jaro_winkler(name, other), other)).filter(|(score, _)| *score > 0.8);
+    alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other.to_owned())
+}

@@ -1,0 +1,220 @@
+use faultline_api::predicate::{parse, parse_parameters};
+
+use super::*;
+use crate::btf::BtfBuilder;
+
+/// A kernel that has just what the documented examples are about.
+fn kernel() -> Btf {
+    let mut builder = BtfBuilder::new();
+    let char = builder.signed_int("char", 1);
+    let u8 = builder.int("unsigned char", 1);
+    let u16 = builder.int("unsigned short", 2);
+    let u32 = builder.int("unsigned int", 4);
+    let s32 = builder.signed_int("int", 4);
+    let u64 = builder.int("unsigned long", 8);
+    let sector = builder.typedef("sector_t", u64);
+    let gfp = builder.typedef("gfp_t", u32);
+    let device = builder.typedef("dev_t", u32);
+    let text = builder.pointer(u8);
+    let length = builder.structure("", 8, &[("hash", u32, 0), ("len", u32, 32)]);
+    let qstr = builder.structure("qstr", 16, &[("", length, 0), ("name", text, 64)]);
+    let comm = builder.array(char, u32, 16);
+    let task = builder.structure("task_struct", 64, &[("pid", s32, 0), ("comm", comm, 64)]);
+    let task_pointer = builder.pointer(task);
+    let cache = builder.structure("kmem_cache", 64, &[("size", u32, 128), ("owner", task_pointer, 256)]);
+    let block_device = builder.structure("block_device", 64, &[("bd_dev", device, 320)]);
+    let block_device_pointer = builder.pointer(block_device);
+    let iter = builder.structure("bvec_iter", 24, &[("bi_sector", sector, 0)]);
+    let bio = builder.structure("bio", 112, &[("bi_bdev", block_device_pointer, 64), ("bi_iter", iter, 256)]);
+    let flags =
+        builder.packed("page_flags", 8, &[("low", u32, 0, 3), ("high", s32, 30, 5), ("short", u16, 48, 0)]);
+    let registers =
+        builder.structure("pt_regs", 168, &[("di", u64, 896), ("si", u64, 832), ("dx", u64, 768)]);
+    let [cache, bio, qstr, flags, registers] =
+        [cache, bio, qstr, flags, registers].map(|aggregate| builder.pointer(aggregate));
+    builder.enumeration("zone_type", &[("ZONE_DMA", 0), ("ZONE_NORMAL", 2), ("BELOW", -1)]);
+    builder.function("should_failslab", &[("s", cache), ("gfpflags", gfp)]);
+    builder.function("should_fail_bio", &[("bio", bio)]);
+    builder.function("lookup", &[("name", qstr), ("small", u8), ("flags", flags)]);
+    builder.function("__x64_sys_mount", &[("regs", registers)]);
+    Btf::parse(builder.build()).unwrap()
+}
+
+fn checked(function: &str, parameters: Option<&str>, text: &str) -> Result<Ir, Problems> {
+    let btf = kernel();
+    let id = btf.functions(function).next().unwrap();
+    let function = Function { btf: &btf, id, is_syscall: function.starts_with("__x64_sys_") };
+    let declared = parameters.map(|text| parse_parameters(text).unwrap());
+    check(function, declared.as_deref(), &parse(text).unwrap())
+}
+
+fn value(function: &str, text: &str) -> Ir {
+    checked(function, None, text).unwrap_or_else(|problems| panic!("{text}: {problems:#?}"))
+}
+
+/// The places and words of what is wrong with a predicate of `lookup`.
+fn wrong(text: &str) -> Vec<String> {
+    match checked("lookup", None, text) {
+        Err(Problems::Predicate(problems)) => problems
+            .into_iter()
+            .map(|p| {
+                let help = p.help.map(|help| format!("; {help}")).unwrap_or_default();
+                format!("{}: {}{help}", &text[p.span.start..p.span.end], p.message)
+            })
+            .collect(),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn load(address: Ir, offset: i64, bytes: u8, signed: bool) -> Ir {
+    Ir::Load { address: Box::new(address), offset, bytes, signed, space: Space::Kernel }
+}
+
+#[test]
+fn members_are_read_through_pointers_and_within_structs() {
+    let size = value("should_failslab", "s->size > 4096");
+    assert_eq!(size, Ir::binary(Op::Lt, Ir::Const(4096), load(Ir::Argument(0), 16, 4, false)));
+    let sector = value("should_fail_bio", "bio->bi_iter.bi_sector == 128");
+    assert_eq!(sector, Ir::binary(Op::Eq, load(Ir::Argument(0), 32, 8, false), Ir::Const(128)));
+    let device = value("should_fail_bio", "bio->bi_bdev->bd_dev == MKDEV(254, 16)");
+    let bdev = load(Ir::Argument(0), 8, 8, false);
+    assert_eq!(device, Ir::binary(Op::Eq, load(bdev, 40, 4, false), Ir::Const(254 << 20 | 16)));
+}
+
+#[test]
+fn an_argument_is_cut_to_its_width_and_promoted() {
+    let small = Ir::Argument(1).narrow(8, false);
+    assert_eq!(value("lookup", "small < -1"), Ir::binary(Op::SignedLt, small, Ir::Const(-1)));
+    // Unsigned wins where both have the same width.
+    let flags = Ir::Argument(1).narrow(32, false);
+    assert_eq!(value("should_failslab", "gfpflags < -1"), Ir::binary(Op::Lt, flags, Ir::Const(0xffff_ffff)));
+}
+
+#[test]
+fn texts_are_compared_whole_or_in_part() {
+    let name = || Box::new(load(Ir::Argument(0), 8, 8, false));
+    let same = |bytes: &[u8]| Ir::SameBytes { address: name(), bytes: bytes.to_vec(), space: Space::Kernel };
+    assert_eq!(value("lookup", "STRCMP(name->name, bananas)"), same(b"bananas\0"));
+    assert_eq!(value("lookup", "STRNCMP(name->name, \"bananas\", 8)"), same(b"bananas\0"));
+    assert_eq!(value("lookup", "STRNCMP(name->name, \"bananas\", 3)"), same(b"ban"));
+    assert_eq!(wrong("STRNCMP(name->name, \"b\", small)"), ["small: the length must be a constant"]);
+    assert_eq!(wrong("STRCMP(small, \"b\")"), ["small: s32 is no pointer to a text"]);
+}
+
+#[test]
+fn an_array_is_the_address_of_its_first_element() {
+    let comm = value("lookup", "STRCMP(current->comm, \"mount\")");
+    let address = Ir::binary(Op::Add, Ir::Current, Ir::Const(8));
+    let bytes = b"mount\0".to_vec();
+    assert_eq!(comm, Ir::SameBytes { address: Box::new(address.clone()), bytes, space: Space::Kernel });
+    let third = value("lookup", "current->comm[2] == 'u'");
+    assert_eq!(
+        third,
+        Ir::binary(Op::Eq, load(Ir::binary(Op::Add, address, Ir::Const(2)), 0, 1, true), Ir::Const(117))
+    );
+}
+
+#[test]
+fn a_bit_field_is_cut_out_of_the_bytes_that_it_touches() {
+    let low = value("lookup", "flags->low");
+    let whole = load(Ir::Argument(2), 0, 1, false);
+    assert_eq!(low, whole.narrow(3, false).truth());
+    let high = value("lookup", "flags->high == -1");
+    let whole = load(Ir::Argument(2), 3, 2, false);
+    let moved = Ir::binary(Op::Shr, whole, Ir::Const(6)).narrow(5, true);
+    assert_eq!(high, Ir::binary(Op::Eq, moved, Ir::Const(-1)));
+    assert_eq!(wrong("&flags->low == 0"), ["&flags->low: a bit field has no address"]);
+}
+
+#[test]
+fn what_is_known_is_computed() {
+    assert_eq!(value("lookup", "(true)"), Ir::Const(1));
+    assert_eq!(value("lookup", "ZONE_NORMAL + 3 == 5 && BELOW < 0"), Ir::Const(1));
+    assert_eq!(value("lookup", "sizeof(struct qstr) == 16 && sizeof(name->len) == 4"), Ir::Const(1));
+    assert_eq!(value("lookup", "1 ? 0 : name->len"), Ir::Const(0));
+    assert_eq!(value("lookup", "0xffffffff == -1 || 1 << 3 != 8"), Ir::Const(0));
+    assert_eq!(value("lookup", "MAJOR(MKDEV(8, 1)) == 8 && MINOR(MKDEV(8, 1)) == 1"), Ir::Const(1));
+    assert_eq!(value("lookup", "-7 / 2 == -3 && -7 % 2 == -1"), Ir::Const(1));
+}
+
+#[test]
+fn casts_and_pointers_are_computed_with_as_in_c() {
+    let behind = value("lookup", "*(u32 *)((void *)name + 4) == 7");
+    let address = Ir::binary(Op::Add, Ir::Argument(0), Ir::Const(4));
+    assert_eq!(behind, Ir::binary(Op::Eq, load(address, 0, 4, false), Ir::Const(7)));
+    let next = value("lookup", "(name + 2)->len == 1");
+    let address = Ir::binary(Op::Add, Ir::Argument(0), Ir::Const(32));
+    assert_eq!(next, Ir::binary(Op::Eq, load(address, 4, 4, false), Ir::Const(1)));
+    assert_eq!(value("lookup", "(u8)300 == 44 && (s8)200 == -56"), Ir::Const(1));
+    assert_eq!(value("lookup", "IS_ERR(name)"), Ir::binary(Op::Le, Ir::Const(-4095), Ir::Argument(0)));
+}
+
+#[test]
+fn what_does_not_fit_is_said_where_it_stands_all_of_it_at_once() {
+    assert_eq!(
+        wrong("name->nmae == 0 && smal == 1 && name.len"),
+        [
+            "nmae: struct qstr has no member `nmae` in this kernel; did you mean `name`?",
+            "smal: nothing here is called `smal`; did you mean `small`?",
+            "len: this is a pointer; write ->len",
+        ]
+    );
+    assert_eq!(wrong("small->x"), ["small: s32 is no pointer"]);
+    assert_eq!(
+        wrong("*name == 1"),
+        ["*name: struct qstr is not a value that can be compared; name one of its members"]
+    );
+    assert_eq!(
+        wrong("printk(name)"),
+        [
+            "printk: no macro `printk` is known; a predicate calls nothing; known are STRCMP, STRNCMP, MKDEV, MAJOR, MINOR, IS_ERR"
+        ]
+    );
+    assert_eq!(wrong("(struct nosuch *)name"), ["struct nosuch *: this kernel has no type `struct nosuch`"]);
+    assert_eq!(wrong("small / 0"), ["0: division by zero"]);
+    assert_eq!(wrong("small << 32"), ["32: a value of 32 bits is shifted by 32"]);
+    assert_eq!(
+        wrong("name * 2"),
+        [
+            "name * 2: struct qstr * and s32 do not go together here; cast a pointer to compute with it: (unsigned long)p"
+        ]
+    );
+    assert_eq!(
+        wrong("*(void *)name"),
+        ["(void *)name: what this points to is not known; cast it first, as in ((struct page *)p)->flags"]
+    );
+    assert_eq!(
+        wrong("name == \"x\""),
+        [
+            "\"x\": a text is no value; compare it with STRCMP(pointer, \"text\") or STRNCMP(pointer, \"text\", length)"
+        ]
+    );
+}
+
+#[test]
+fn declared_parameters_rename_the_kernels_and_must_be_what_they_are() {
+    let renamed =
+        checked("should_failslab", Some("struct kmem_cache *cache, gfp_t mask"), "cache->size == mask");
+    assert_eq!(renamed.unwrap(), value("should_failslab", "s->size == gfpflags"));
+    let problems = |declared| match checked("should_failslab", Some(declared), "1") {
+        Err(Problems::Parameters(problems)) => problems.into_iter().map(|p| p.message).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(problems("struct qstr *s"), ["in this kernel this parameter is struct kmem_cache *"]);
+    assert_eq!(problems("struct gone *s"), ["this kernel has no type `struct gone`"]);
+    assert_eq!(problems("void *s, u64 f"), ["in this kernel this parameter is u32"]);
+    assert_eq!(problems("void *s, u32 f, int x"), ["in this kernel the function has 2 parameters"]);
+}
+
+#[test]
+fn a_system_calls_arguments_come_from_its_callers_registers_and_memory() {
+    let declared = Some("char *dev_name, char *dir_name, char *type");
+    let found = checked("__x64_sys_mount", declared, "STRCMP(type, \"ext4\")").unwrap();
+    let address = Box::new(load(Ir::Argument(0), 96, 8, false));
+    assert_eq!(found, Ir::SameBytes { address, bytes: b"ext4\0".to_vec(), space: Space::User });
+    let first = checked("__x64_sys_mount", declared, "dev_name[0] == '/'").unwrap();
+    let address = Box::new(load(Ir::Argument(0), 112, 8, false));
+    let read = Ir::Load { address, offset: 0, bytes: 1, signed: true, space: Space::User };
+    assert_eq!(first, Ir::binary(Op::Eq, read, Ir::Const(47)));
+    assert!(matches!(checked("__x64_sys_mount", None, "type"), Err(Problems::Predicate(_))));
+}
