@@ -10,6 +10,7 @@ mod kind;
 mod metadata;
 mod mode;
 mod names;
+mod predicate;
 mod request;
 mod selector;
 mod values;
@@ -25,7 +26,9 @@ use fields::Field;
 use findings::Findings;
 use kind::Recognised;
 
+pub use call_chain::FramePlace;
 pub use metadata::SET_BY_THE_SERVER;
+pub use predicate::PredicatePlace;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +51,9 @@ pub struct Document {
     pub raw: Json,
     /// What it is.
     pub content: Content,
+    /// Where the functions of an experiment's call chain are written, that of the target function last and only where
+    /// the document says something of it; empty for every other document.
+    pub frames: Vec<FramePlace>,
 }
 
 /// What a document is.
@@ -120,18 +126,19 @@ pub fn decode(source: impl AsRef<[u8]>) -> FileDocuments {
     let lines = Lines::new(source);
     let mut file = FileDocuments::default();
     for document in yaml::parse(source) {
-        decode_document(document, &lines, &mut file);
+        decode_document(document, source, &lines, &mut file);
     }
     file.diagnostics = findings::bounded(file.diagnostics);
     file
 }
 
-fn decode_document(document: YamlDocument, lines: &Lines<'_>, file: &mut FileDocuments) {
+fn decode_document(document: YamlDocument, source: &[u8], lines: &Lines<'_>, file: &mut FileDocuments) {
     let YamlDocument { span, root, fatal, problems } = document;
     let Some(root) = root else {
         file.diagnostics.extend(fatal);
         let content = Content::Broken(Broken::Unrecognised { kind: None, name: None });
-        file.documents.push(Document { span, line: lines.line(span.start), raw: Json::Null, content });
+        let (line, frames) = (lines.line(span.start), Vec::new());
+        file.documents.push(Document { span, line, raw: Json::Null, content, frames });
         return;
     };
     let mut findings = Findings::default();
@@ -145,28 +152,35 @@ fn decode_document(document: YamlDocument, lines: &Lines<'_>, file: &mut FileDoc
     let complete = fatal.is_none();
     findings.extend(fatal.map(|fatal| if foreign && has_kind(&root) { of_no_concern(fatal) } else { fatal }));
     for (root, recognised) in recognised {
-        let content = if complete {
-            decode_root(root, recognised, readable, &mut findings)
+        let (content, frames) = if complete {
+            decode_root(root, recognised, readable, source, &mut findings)
         } else {
-            partial(root, recognised)
+            (partial(root, recognised), Vec::new())
         };
         let line = lines.line(Field::root("", root).place.start);
         let raw = if matches!(content, Content::Skipped(_)) { Json::Null } else { root.to_json() };
-        file.documents.push(Document { span: root.span, line, raw, content });
+        file.documents.push(Document { span: root.span, line, raw, content, frames });
     }
     file.diagnostics.extend(findings.into_diagnostics());
 }
 
 /// Decodes one complete document. `usable` is whether nothing was wrong with its YAML.
-fn decode_root(root: &Node, recognised: Recognised, usable: bool, findings: &mut Findings) -> Content {
+fn decode_root(
+    root: &Node,
+    recognised: Recognised,
+    usable: bool,
+    source: &[u8],
+    findings: &mut Findings,
+) -> (Content, Vec<FramePlace>) {
     let errors_before = findings.errors();
-    match recognised {
+    let content = match recognised {
         Recognised::Foreign => Content::Skipped(skipped(root)),
         Recognised::KernelChaos { dialect, problem } => {
             findings.extend(problem);
-            let experiment = kernel_chaos::experiment(Field::root("the document", root), dialect, findings);
+            let field = Field::root("the document", root);
+            let experiment = kernel_chaos::experiment(field, dialect, source, findings);
             match experiment.filter(|_| usable && findings.errors() == errors_before) {
-                Some(experiment) => Content::Experiment(Box::new(experiment)),
+                Some((experiment, frames)) => return (Content::Experiment(Box::new(experiment)), frames),
                 None => Content::Broken(Broken::Experiment { id: metadata::experiment_id(root) }),
             }
         }
@@ -183,14 +197,15 @@ fn decode_root(root: &Node, recognised: Recognised, usable: bool, findings: &mut
             let place = root.get("kind").map_or(root.span, |kind| kind.span);
             let message = format!("`{kind}` is understood, but not supported by this version yet");
             findings.push(Diagnostic::error(Code::NotSupportedYet, place, message));
-            kernel_chaos::nested(root, findings);
+            kernel_chaos::nested(root, source, findings);
             Content::Broken(Broken::NotYet { kind, id: metadata::namespaced_name(root) })
         }
         Recognised::Unclear { problem } => {
             findings.push(problem);
             Content::Broken(unrecognised(root))
         }
-    }
+    };
+    (content, Vec::new())
 }
 
 /// What a document is whose end could not be read. What is missing in it is not its fault, so nothing is decoded.

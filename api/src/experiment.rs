@@ -145,12 +145,41 @@ impl Fault {
 /// how sixteen probes of one container fit into a word that a program reads at once.
 pub const MAX_FRAMES: usize = 15;
 
-/// Frames, outermost first, at most [`MAX_FRAMES`]; empty: every hit of the target function.
-pub type CallChain = Vec<Frame>;
+/// The way to a failure: functions that must be under way, and what must hold where the target function is entered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CallChain {
+    /// Outermost first, at most [`MAX_FRAMES`].
+    pub frames: Vec<Frame>,
+    /// What must hold at the entry of the target function itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Predicate>,
+}
+
+impl CallChain {
+    /// Whether nothing restricts it: every hit of the target function is meant.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { frames, target } = self;
+        frames.is_empty() && target.is_none()
+    }
+}
 
 /// One function on the way to the target function.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Frame {
     /// Symbol of the function, as `/proc/kallsyms` spells it.
     pub function: String,
+    /// What must hold at its entry; `None`: every call of it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<Predicate>,
+}
+
+/// What must hold at a function's entry, as it is written; [`crate::predicate`] reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Predicate {
+    /// The expression.
+    pub text: String,
+    /// The function's parameters as declarations of C; `None`: the names are the kernel's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<String>,
 }

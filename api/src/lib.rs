@@ -18,11 +18,11 @@ pub mod selector;
 pub mod tightening;
 pub mod yaml;
 
-pub use decode::{Broken, Content, Document, FileDocuments, Skipped, decode};
+pub use decode::{Broken, Content, Document, FileDocuments, FramePlace, PredicatePlace, Skipped, decode};
 pub use diagnostic::{Code, Diagnostic, LineColumn, Lines, Severity, Span, line_col, render};
 pub use duration::GoDuration;
 pub use effective::{EffectiveValue, effective_values};
-pub use experiment::{CallChain, Experiment, Fault, Frame, Mode, Percent};
+pub use experiment::{CallChain, Experiment, Fault, Frame, Mode, Percent, Predicate};
 pub use guardrail::{Guardrail, GuardrailMode};
 pub use identity::{ExperimentId, Kind, Place};
 pub use run::{Reason, RunState};

@@ -10,6 +10,7 @@ mod open;
 mod scalar;
 mod split;
 mod syntax;
+mod text_map;
 
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ use crate::{Code, Diagnostic, Span};
 
 pub use node::{CoreTag, Entry, Node, Scalar, Style, Value};
 pub use scalar::Resolved;
+pub use text_map::TextMap;
 
 /// Largest file, in bytes. Kubernetes' own limit for one object is 1.5 MiB, and nobody reviews a file this long.
 pub const MAX_FILE_BYTES: usize = 1 << 20;

@@ -1,6 +1,8 @@
 //! Single rules of the decoder that matter most when they fail.
 
-use faultline_api::{Broken, Code, Content, ExperimentId, Kind, decode, experiment::MAX_FRAMES, render};
+use faultline_api::{
+    Broken, Code, Content, ExperimentId, Kind, decode, experiment::MAX_FRAMES, predicate::Problem, render,
+};
 use serde_json::Value as Json;
 
 const GOOD: &str = "apiVersion: chaos-mesh.org/v1alpha1\nkind: KernelChaos\nmetadata: { name: a }\nspec:\n  mode: one\n  selector: {}\n  failKernRequest: { failtype: 0 }\n";
@@ -111,6 +113,55 @@ fn a_call_chain_has_a_longest_length() {
     };
     assert_eq!(codes(chain(MAX_FRAMES)), []);
     assert_eq!(codes(chain(MAX_FRAMES + 1)), [Code::OutOfRange]);
+}
+
+#[test]
+fn what_is_said_of_the_target_function_does_not_count_as_a_frame() {
+    let chain = |frames: usize, last: &str| {
+        let frames = vec!["{ funcname: f }"; frames].join(", ");
+        GOOD.replace("failtype: 0", &format!("failtype: 0, callchain: [{frames}, {last}]"))
+    };
+    for last in ["{ predicate: x }", "{ funcname: '', predicate: x }", "{ funcname: should_failslab }"] {
+        let file = decode(chain(MAX_FRAMES, last));
+        let Content::Experiment(experiment) = &file.documents[0].content else { panic!("{file:?}") };
+        assert_eq!(experiment.call_chain.frames.len(), MAX_FRAMES);
+        assert_eq!(experiment.call_chain.target.is_some(), last.contains("predicate"));
+        assert_eq!(codes(chain(MAX_FRAMES + 1, last)), [Code::OutOfRange]);
+    }
+    let both = "{ funcname: should_failslab, predicate: x }, { predicate: x }";
+    assert_eq!(codes(chain(1, both)), [Code::ConflictingFields]);
+    assert_eq!(codes(chain(1, "{ funcname: should_failslab }, { funcname: f }")), [Code::InvalidFunction]);
+    assert_eq!(codes(chain(1, "{ funcname: should_fail_bio }, { funcname: f }")), [], "another fault's");
+}
+
+#[test]
+fn a_chain_restricts_something_once_a_frame_or_a_predicate_does() {
+    let is_empty = |chain: &str| {
+        let source = GOOD.replace("failtype: 0", &format!("failtype: 0, callchain: [{chain}]"));
+        let Content::Experiment(experiment) = content(&source) else { panic!("{source}") };
+        experiment.call_chain.is_empty()
+    };
+    assert!(is_empty("") && is_empty("{ funcname: should_failslab }"));
+    assert!(!is_empty("{ funcname: f }") && !is_empty("{ predicate: x }"));
+}
+
+#[test]
+fn a_document_says_where_its_functions_and_predicates_are() {
+    let frames = "{ funcname: f }, { funcname: g, parameters: 'int x', predicate: \"x \\\n   == 1\" }, { predicate: y }";
+    let source = GOOD.replace("failtype: 0", &format!("failtype: 0, callchain: [{frames}]"));
+    let document = decode(&source).documents.remove(0);
+    let written = |span: faultline_api::Span| &source[span.start..span.end];
+    let places = document.frames.iter().map(|frame| (frame.function.as_str(), written(frame.span)));
+    assert_eq!(places.collect::<Vec<_>>(), [("f", "f"), ("g", "g"), ("should_failslab", "y")]);
+    let place = document.frames[1].predicate.as_ref().unwrap();
+    let problem = |start, end| Problem::new(faultline_api::Span { start, end }, "no");
+    assert_eq!(written(place.of_text(problem(2, 4)).span.unwrap()), "==");
+    assert_eq!(written(place.of_parameters(problem(4, 5)).span.unwrap()), "x");
+    assert_eq!(
+        decode(format!("{source}  oops: 1\n")).documents[0].frames,
+        [],
+        "of no use where it is broken"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use faultline_api::{Fault, Frame};
+use faultline_api::Fault;
 use faultline_core::inventory::{Injectability, KernelReport};
 
 use crate::{
@@ -95,7 +95,7 @@ fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {
             Fault::Page => FaultKind::Page,
             Fault::Bio => FaultKind::Bio,
         },
-        frames: probe.call_chain.iter().map(|Frame { function }| function.clone()).collect(),
+        frames: probe.call_chain.frames.iter().map(|frame| frame.function.clone()).collect(),
         probability: probe.probability.get(),
         times: *times,
         ends: *ends,

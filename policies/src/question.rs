@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use faultline_api::{
-    Experiment, Fault, GoDuration, Mode, Percent, Selector,
-    experiment::{Annotations, Frame},
+    CallChain, Experiment, Fault, Frame, GoDuration, Mode, Percent, Predicate, Selector,
+    experiment::Annotations,
     selector::{Operator, PodPhase, Requirement},
 };
 use faultline_core::review::{Active, Admission, Inputs, Operation, Review, SelectedTarget, SourceFacts};
@@ -55,7 +55,7 @@ fn experiment(experiment: &Experiment) -> policy::Experiment {
             Fault::Page => policy::Failtype::Page,
             Fault::Bio => policy::Failtype::Bio,
         }),
-        call_chain: call_chain.iter().map(frame).collect(),
+        call_chain: frames(call_chain, *fault),
         probability: probability.get(),
         times: *times,
     }
@@ -127,9 +127,21 @@ const fn pod_phase(phase: PodPhase) -> &'static str {
     }
 }
 
-fn frame(frame: &Frame) -> policy::Frame {
-    let Frame { function } = frame;
-    policy::Frame { function: function.clone(), parameters: None, predicate: None }
+/// The frames, and the target function as the last one where a predicate restricts it: a guest that looks for an empty
+/// chain or for predicates sees all there is.
+fn frames(chain: &CallChain, fault: Fault) -> Vec<policy::Frame> {
+    let CallChain { frames, target } = chain;
+    let on_the_way = frames.iter().map(|Frame { function, predicate }| frame(function, predicate.as_ref()));
+    let target = target.iter().map(|predicate| frame(fault.target_function(), Some(predicate)));
+    on_the_way.chain(target).collect()
+}
+
+fn frame(function: &str, predicate: Option<&Predicate>) -> policy::Frame {
+    policy::Frame {
+        function: function.to_owned(),
+        parameters: predicate.and_then(|predicate| predicate.parameters.clone()),
+        predicate: predicate.map(|predicate| predicate.text.clone()),
+    }
 }
 
 fn source_facts(source: &SourceFacts) -> policy::SourceFacts {
@@ -239,7 +251,10 @@ mod tests {
                 container_names: vec![],
                 duration: Some(GoDuration::from_secs(3)),
                 fault: Fault::Bio,
-                call_chain: vec![],
+                call_chain: CallChain {
+                    frames: vec![Frame { function: "submit_bio".into(), predicate: None }],
+                    target: Some(Predicate { text: "x == 1".into(), parameters: Some("int x".into()) }),
+                },
                 probability: Percent::ALL,
                 times: None,
             },
@@ -275,6 +290,11 @@ mod tests {
         assert!(matches!(experiment.mode, policy::Mode::FixedPercent(100)));
         assert!(matches!(experiment.fault, policy::Fault::Failtype(policy::Failtype::Bio)));
         assert!(matches!(operation, policy::Operation::Renew));
+        let frames: Vec<_> = experiment.call_chain.iter().map(|frame| {
+            (frame.function.as_str(), frame.parameters.as_deref(), frame.predicate.as_deref())
+        }).collect();
+        let target = ("should_fail_bio", Some("int x"), Some("x == 1"));
+        assert_eq!(frames, [("submit_bio", None, None), target]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use faultline_api::{Fault, Frame, Percent};
+use faultline_api::{CallChain, Fault, Frame, Percent};
 use faultline_core::{
     desired::{DesiredSet, Probe, Target},
     ledger::{Generation, RunKey},
@@ -137,7 +137,10 @@ pub fn probe(name: &str, pod: &str) -> Probe {
             cgroup: Some("victim".into()),
         },
         fault: Fault::Slab,
-        call_chain: vec![Frame { function: "__x64_sys_mount".into() }],
+        call_chain: CallChain {
+            frames: vec![Frame { function: "__x64_sys_mount".into(), predicate: None }],
+            target: None,
+        },
         probability: Percent::ALL,
         times: None,
         spent_elsewhere: 0,

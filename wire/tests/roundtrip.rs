@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use faultline_api::{ExperimentId, Fault, Frame, GoDuration, Kind, Percent};
+use faultline_api::{
+    CallChain, ExperimentId, Fault, Frame, GoDuration, Kind, Percent, Predicate, predicate::MAX_BYTES,
+};
 use faultline_core::{
     desired::{DesiredSet, Probe, Target},
     inventory::{Injectability, KernelReport},
@@ -64,19 +66,28 @@ fn target() -> impl Strategy<Value = Target> {
     )
 }
 
+fn predicate() -> impl Strategy<Value = Option<Predicate>> {
+    option::of((name(), option::of(name())).prop_map(|(text, parameters)| Predicate { text, parameters }))
+}
+
+fn call_chain() -> impl Strategy<Value = CallChain> {
+    let frame = (name(), predicate()).prop_map(|(function, predicate)| Frame { function, predicate });
+    (vec(frame, 0..5), predicate()).prop_map(|(frames, target)| CallChain { frames, target })
+}
+
 fn probe() -> impl Strategy<Value = Probe> {
     let amounts = (0..=100_u8, option::of(1..=u64::MAX), any::<u64>());
     let times = (option::of(0..=GoDuration::MAX.as_nanos()), option::of(instant()));
-    (name(), run(), any::<u32>(), target(), select(&Fault::ALL[..]), vec(name(), 0..5), amounts, times)
+    (name(), run(), any::<u32>(), target(), select(&Fault::ALL[..]), call_chain(), amounts, times)
         .prop_map(
-            |(id, run, slot, target, fault, frames, (percent, times, spent_elsewhere), (duration, ends))| {
+            |(id, run, slot, target, fault, call_chain, (percent, times, spent_elsewhere), (duration, ends))| {
                 Probe {
                     id,
                     run,
                     slot,
                     target,
                     fault,
-                    call_chain: frames.into_iter().map(|function| Frame { function }).collect(),
+                    call_chain,
                     probability: Percent::new(percent).unwrap(),
                     times,
                     spent_elsewhere,
@@ -227,13 +238,18 @@ fn sound() -> pb::Probe {
             cgroup: None,
         }),
         fault: pb::Fault::Slab.into(),
-        call_chain: vec![pb::Frame { function: "f".into() }],
+        call_chain: vec![pb::Frame { function: "f".into(), predicate: Some(expression()) }],
         probability: Some(100),
         times: None,
         spent_elsewhere: Some(0),
         duration_ns: None,
         ends: None,
+        target_predicate: Some(expression()),
     }
+}
+
+fn expression() -> pb::Predicate {
+    pb::Predicate { text: "x == 1".into(), parameters: Some("int x".into()) }
 }
 
 /// Takes one thing away from a probe.
@@ -242,7 +258,7 @@ type Spoil = fn(&mut pb::Probe);
 #[test]
 fn every_absent_field_of_a_probe_is_named() {
     Probe::try_from(sound()).unwrap();
-    let table: [(&str, Spoil); 14] = [
+    let table: [(&str, Spoil); 16] = [
         ("probe.id", |probe| probe.id.clear()),
         ("probe.run", |probe| probe.run = None),
         ("run.kind", |probe| probe.run.as_mut().unwrap().kind = 0),
@@ -255,6 +271,10 @@ fn every_absent_field_of_a_probe_is_named() {
         ("target.cgroup", |probe| probe.target.as_mut().unwrap().cgroup = Some(String::new())),
         ("probe.fault", |probe| probe.fault = 0),
         ("frame.function", |probe| probe.call_chain[0].function.clear()),
+        ("predicate.text", |probe| probe.call_chain[0].predicate.as_mut().unwrap().text.clear()),
+        ("predicate.parameters", |probe| {
+            probe.target_predicate.as_mut().unwrap().parameters = Some(String::new());
+        }),
         ("probe.probability", |probe| probe.probability = None),
         ("probe.spent_elsewhere", |probe| probe.spent_elsewhere = None),
     ];
@@ -333,6 +353,11 @@ fn a_desired_set_is_bounded_ordered_and_has_a_digest() {
     assert!(matches!(many.error, WireError::TooLong { length: 4097, max: 4096, .. }));
     let long = refused(set(vec![pb::Probe { id: "x".repeat(1101), ..sound() }]));
     assert!(matches!(long.error, WireError::TooLong { field: "probe.id", .. }));
+    for (text, parameters) in [(MAX_BYTES + 1, 1), (1, MAX_BYTES + 1)] {
+        let long = pb::Predicate { text: "x".repeat(text), parameters: Some("x".repeat(parameters)) };
+        let long = refused(set(vec![pb::Probe { target_predicate: Some(long), ..sound() }]));
+        assert!(matches!(long.error, WireError::TooLong { max: MAX_BYTES, .. }), "{:?}", long.error);
+    }
     let digest = refused(pb::Desired { content: "abc".into(), ..set(vec![]) });
     assert!(matches!(digest.error, WireError::OutOfRange { field: "desired.content", .. }));
     let fenceless = refused(pb::Desired { generation: None, ..set(vec![]) });

@@ -3,6 +3,7 @@
 use crate::{Code, Diagnostic, Experiment, GoDuration, Mode, Selector, yaml::Node};
 
 use super::{
+    call_chain::FramePlace,
     fields::Field,
     findings::Findings,
     kind::Dialect,
@@ -13,9 +14,14 @@ use super::{
     selector,
 };
 
-/// Reads a whole document. `None` where a part that cannot be done without is missing; whether the rest is free of
-/// errors is for the caller to see.
-pub(super) fn experiment(root: Field<'_>, dialect: Dialect, findings: &mut Findings) -> Option<Experiment> {
+/// Reads a whole document, and where the functions of its call chain are written. `None` where a part that cannot be
+/// done without is missing; whether the rest is free of errors is for the caller to see.
+pub(super) fn experiment(
+    root: Field<'_>,
+    dialect: Dialect,
+    source: &[u8],
+    findings: &mut Findings,
+) -> Option<(Experiment, Vec<FramePlace>)> {
     let mut document = root.fields(findings)?;
     document.ignore(&["apiVersion", "kind", "status"]);
     let id = metadata::experiment_id(root.node);
@@ -23,10 +29,11 @@ pub(super) fn experiment(root: Field<'_>, dialect: Dialect, findings: &mut Findi
     let spec = document.require("spec", findings);
     document.finish(findings);
     let namespace = id.as_ref().map_or("", |id| id.namespace.as_str());
-    let spec = Spec::read(spec?, namespace, dialect, findings)?;
+    let spec = Spec::read(spec?, namespace, dialect, source, findings)?;
     let Spec { mode, selector, container_names, duration, request } = spec;
     let request = request?;
-    Some(Experiment {
+    let (call_chain, frames) = request.call_chain?;
+    let experiment = Experiment {
         id: id?,
         labels: metadata.labels,
         annotations: metadata.annotations,
@@ -35,17 +42,19 @@ pub(super) fn experiment(root: Field<'_>, dialect: Dialect, findings: &mut Findi
         container_names,
         duration,
         fault: request.fault?,
-        call_chain: request.call_chain?,
+        call_chain,
         probability: request.probability,
         times: request.times,
-    })
+    };
+    Some((experiment, frames))
 }
 
 /// Reports what is wrong with the experiment inside a `Schedule`.
-pub(super) fn nested(root: &Node, findings: &mut Findings) {
+pub(super) fn nested(root: &Node, source: &[u8], findings: &mut Findings) {
     let Some((namespace, _)) = metadata::namespaced_name(root) else { return };
     if let Some(node) = root.get("spec").and_then(|spec| spec.get("kernelChaos")) {
-        let _ = Spec::read(Field::root("kernelChaos", node), &namespace, Dialect::ChaosMesh, findings);
+        let spec = Field::root("kernelChaos", node);
+        let _ = Spec::read(spec, &namespace, Dialect::ChaosMesh, source, findings);
     }
 }
 
@@ -59,7 +68,13 @@ struct Spec {
 }
 
 impl Spec {
-    fn read(spec: Field<'_>, namespace: &str, dialect: Dialect, findings: &mut Findings) -> Option<Self> {
+    fn read(
+        spec: Field<'_>,
+        namespace: &str,
+        dialect: Dialect,
+        source: &[u8],
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let mut spec = spec.fields(findings)?;
         let mode = mode(&mut spec, dialect, findings);
         let selector = spec.require("selector", findings);
@@ -68,7 +83,7 @@ impl Spec {
             spec.take("containerNames", findings).map(|field| container_names(field, findings));
         let duration = spec.take("duration", findings).and_then(|field| duration(field, findings));
         let request = spec.require("failKernRequest", findings);
-        let request = request.and_then(|field| Request::read(field, dialect, findings));
+        let request = request.and_then(|field| Request::read(field, dialect, source, findings));
         if let Some(scheduler) = spec.take("scheduler", findings) {
             scheduler_cron(scheduler, findings);
         }

@@ -3,7 +3,7 @@
 use crate::{CallChain, Code, Diagnostic, Fault, Percent, yaml::quoted};
 
 use super::{
-    call_chain,
+    call_chain::{self, FramePlace},
     fields::{Field, Fields},
     findings::Findings,
     kind::Dialect,
@@ -13,18 +13,23 @@ use super::{
 /// `failKernRequest`, as far as it is readable.
 pub(super) struct Request {
     pub(super) fault: Option<Fault>,
-    pub(super) call_chain: Option<CallChain>,
+    pub(super) call_chain: Option<(CallChain, Vec<FramePlace>)>,
     pub(super) probability: Percent,
     pub(super) times: Option<u64>,
 }
 
 impl Request {
-    pub(super) fn read(request: Field<'_>, dialect: Dialect, findings: &mut Findings) -> Option<Self> {
+    pub(super) fn read(
+        request: Field<'_>,
+        dialect: Dialect,
+        source: &[u8],
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let mut request = request.fields(findings)?;
         let fault = fault(&mut request, dialect, findings);
         let call_chain = match request.take("callchain", findings) {
-            Some(field) => call_chain::call_chain(field, findings),
-            None => Some(CallChain::new()),
+            Some(field) => call_chain::call_chain(field, fault, source, findings),
+            None => Some((CallChain::default(), Vec::new())),
         };
         let probability =
             request.take("probability", findings).and_then(|field| probability(field, findings));

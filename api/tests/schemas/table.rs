@@ -82,9 +82,23 @@ pub(crate) const KERNEL_CHAOS: &[Row] = &[
         ListOfFields,
         "Functions on the way to the one that fails, outermost first.",
     ),
-    ("spec.failKernRequest.callchain.funcname!", Text, "Name of the function, as /proc/kallsyms has it."),
-    ("spec.failKernRequest.callchain.parameters", Text, "Parameters of the function, for a predicate."),
-    ("spec.failKernRequest.callchain.predicate", Text, "Not supported yet."),
+    (
+        "spec.failKernRequest.callchain.funcname",
+        Text,
+        "Name of the function, as /proc/kallsyms has it. Only the last frame may do without: its predicate is then that \
+         of the function that fails.",
+    ),
+    (
+        "spec.failKernRequest.callchain.parameters",
+        Text,
+        "Parameters of the function as declarations of C, for a predicate; where they are left out, they have the \
+         kernel's own names and types.",
+    ),
+    (
+        "spec.failKernRequest.callchain.predicate",
+        Text,
+        "An expression of C that must hold at the function's entry, such as STRNCMP(name->name, \"bananas\", 8).",
+    ),
     ("spec.failKernRequest.failtype", Whole(0, 2), "0: slab allocations, 1: page allocations, 2: block IO."),
     (
         "spec.failKernRequest.function",

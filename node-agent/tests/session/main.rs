@@ -162,7 +162,7 @@ async fn an_edit_keeps_what_is_spent_and_a_probe_that_cannot_be_attached_says_wh
     let _agent = stage.agent();
     stage.connected().await;
     let mut broken = times("broken", "target", 1);
-    broken.call_chain[0].function = "no_such_function".into();
+    broken.call_chain.frames[0].function = "no_such_function".into();
     stage.desire(&[broken.clone(), times("edited", "target", 5)]).await;
     let ProbeState::Failed { error } = stage.state(0).await else { panic!("attached") };
     assert!(error.contains("no_such_function"), "{error}");

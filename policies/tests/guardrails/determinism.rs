@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use faultline_api::{Experiment, Frame, GoDuration, Percent};
+use faultline_api::{CallChain, Experiment, Frame, GoDuration, Percent};
 use faultline_core::review::{Evaluator, Moment};
 use faultline_policies::{Host, limits};
 use proptest::prelude::*;
@@ -23,7 +23,10 @@ fn experiments() -> impl Strategy<Value = Experiment> {
             probability: Percent::new(probability).unwrap(),
             times,
             duration: nanos.map(GoDuration::from_nanos),
-            call_chain: chain.into_iter().map(|function| Frame { function }).collect(),
+            call_chain: CallChain {
+                frames: chain.into_iter().map(|function| Frame { function, predicate: None }).collect(),
+                target: None,
+            },
             ..experiment()
         },
     )

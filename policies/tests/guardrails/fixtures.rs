@@ -1,7 +1,7 @@
 //! What the tests of the host share.
 
 use faultline_api::{
-    Experiment, ExperimentId, Fault, Frame, Kind, Mode, Percent, Selector, experiment::Annotations,
+    CallChain, Experiment, ExperimentId, Fault, Frame, Kind, Mode, Percent, Selector, experiment::Annotations,
 };
 use faultline_core::{
     desired::Target,
@@ -36,7 +36,10 @@ pub(crate) fn experiment() -> Experiment {
         container_names: vec![],
         duration: None,
         fault: Fault::Slab,
-        call_chain: vec![Frame { function: "__x64_sys_mount".into() }],
+        call_chain: CallChain {
+            frames: vec![Frame { function: "__x64_sys_mount".into(), predicate: None }],
+            target: None,
+        },
         probability: Percent::ALL,
         times: None,
     }

@@ -1,6 +1,6 @@
 //! The desired set.
 
-use faultline_api::{Frame, GoDuration, Percent};
+use faultline_api::{CallChain, Frame, GoDuration, Percent, Predicate, predicate::MAX_BYTES};
 use faultline_core::desired::{DesiredSet, Probe, Target};
 
 use super::values::{bounded, fault, fault_out, generation, instant, instant_out, name, required};
@@ -69,6 +69,7 @@ impl TryFrom<pb::Probe> for Probe {
             spent_elsewhere,
             duration_ns,
             ends,
+            target_predicate,
         } = value;
         bounded("probe.call_chain", call_chain.len(), MAX_FRAMES)?;
         Ok(Self {
@@ -77,7 +78,10 @@ impl TryFrom<pb::Probe> for Probe {
             slot: required("probe.slot", slot)?,
             target: required("probe.target", target)?.try_into()?,
             fault: fault("probe.fault", what)?,
-            call_chain: call_chain.into_iter().map(frame).collect::<Result<_, _>>()?,
+            call_chain: CallChain {
+                frames: call_chain.into_iter().map(frame).collect::<Result<_, _>>()?,
+                target: target_predicate.map(predicate).transpose()?,
+            },
             probability: percent(required("probe.probability", probability)?)?,
             times: times.map(at_least_one).transpose()?,
             spent_elsewhere: required("probe.spent_elsewhere", spent_elsewhere)?,
@@ -88,7 +92,30 @@ impl TryFrom<pb::Probe> for Probe {
 }
 
 fn frame(value: pb::Frame) -> Result<Frame, WireError> {
-    Ok(Frame { function: name("frame.function", value.function)? })
+    let pb::Frame { function, predicate: what } = value;
+    Ok(Frame { function: name("frame.function", function)?, predicate: what.map(predicate).transpose()? })
+}
+
+fn predicate(value: pb::Predicate) -> Result<Predicate, WireError> {
+    let pb::Predicate { text, parameters } = value;
+    let parameters = parameters.map(|declared| expression("predicate.parameters", declared)).transpose()?;
+    Ok(Predicate { text: expression("predicate.text", text)?, parameters })
+}
+
+/// A text of 1 to [`MAX_BYTES`] bytes.
+fn expression(field: &'static str, value: String) -> Result<String, WireError> {
+    if value.is_empty() {
+        return Err(WireError::Missing { field });
+    }
+    bounded(field, value.len(), MAX_BYTES).map(|()| value)
+}
+
+fn predicate_out(Predicate { text, parameters }: &Predicate) -> pb::Predicate {
+    pb::Predicate { text: text.clone(), parameters: parameters.clone() }
+}
+
+fn frame_out(Frame { function, predicate }: &Frame) -> pb::Frame {
+    pb::Frame { function: function.clone(), predicate: predicate.as_ref().map(predicate_out) }
 }
 
 fn percent(value: u32) -> Result<Percent, WireError> {
@@ -123,7 +150,7 @@ impl From<&Probe> for pb::Probe {
             slot,
             target,
             fault,
-            call_chain,
+            call_chain: CallChain { frames, target: target_predicate },
             probability,
             times,
             spent_elsewhere,
@@ -136,15 +163,13 @@ impl From<&Probe> for pb::Probe {
             slot: Some(*slot),
             target: Some(target.into()),
             fault: fault_out(*fault).into(),
-            call_chain: call_chain
-                .iter()
-                .map(|frame| pb::Frame { function: frame.function.clone() })
-                .collect(),
+            call_chain: frames.iter().map(frame_out).collect(),
             probability: Some(probability.get().into()),
             times: *times,
             spent_elsewhere: Some(*spent_elsewhere),
             duration_ns: duration.map(GoDuration::as_nanos),
             ends: ends.map(instant_out),
+            target_predicate: target_predicate.as_ref().map(predicate_out),
         }
     }
 }

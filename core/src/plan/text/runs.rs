@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use faultline_api::{GuardrailMode, Mode, RunState, Tightening};
+use faultline_api::{CallChain, GuardrailMode, Mode, Predicate, RunState, Tightening};
 use faultline_schedules::Origin;
 
 use super::words;
@@ -51,9 +51,18 @@ const fn verb(step: Step) -> &'static str {
 
 fn fault(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
     let fault = run.declared.fault;
-    let frames: Vec<&str> = run.declared.call_chain.iter().map(|frame| frame.function.as_str()).collect();
-    let chain = if frames.is_empty() { "every call".to_owned() } else { frames.join(" > ") };
-    writeln!(f, "  fault       {} (failtype {}): {chain}", fault.target_function(), fault.failtype())
+    let CallChain { frames, target } = &run.declared.call_chain;
+    let functions: Vec<&str> = frames.iter().map(|frame| frame.function.as_str()).collect();
+    let chain = if functions.is_empty() { "every call".to_owned() } else { functions.join(" > ") };
+    writeln!(f, "  fault       {} (failtype {}): {chain}", fault.target_function(), fault.failtype())?;
+    let on_the_way = frames.iter().map(|frame| (frame.function.as_str(), frame.predicate.as_ref()));
+    for (function, predicate) in on_the_way.chain([(fault.target_function(), target.as_ref())]) {
+        if let Some(Predicate { text, parameters: _ }) = predicate {
+            // On one line, however it is folded in its document.
+            writeln!(f, "    where     {function}: {}", text.replace(char::is_control, " ").trim())?;
+        }
+    }
+    Ok(())
 }
 
 /// Each value, and where it differs from what the document says, why.

@@ -104,7 +104,7 @@ fn each_probe_is_acknowledged_with_its_own_error_and_tried_again() {
     let mut rig = Rig::with(FakeKernel::new().without_function("no_such"));
     rig.open();
     let mut broken = probe("b", "pod");
-    broken.call_chain[0].function = "no_such".into();
+    broken.call_chain.frames[0].function = "no_such".into();
     let mut lost = probe("c", "pod");
     lost.target.cgroup = Some("gone".into());
     rig.desire(&set(1, &[probe("a", "pod"), broken.clone(), lost]));
