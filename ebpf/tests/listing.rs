@@ -52,7 +52,7 @@ fn the_gate_of_a_slab_fault_reads_as_it_decides() {
 fn the_programs_of_a_chain_function() {
     let (_, facts) = facts();
     let (entry, exit) =
-        (chain_entry(&facts, &mount(), &[], 4).unwrap(), chain_exit(&facts, &mount(), 4).unwrap());
+        (chain_entry(&facts, &mount(), &[], 4).unwrap(), chain_exit(&facts, &mount()).unwrap());
     insta::assert_snapshot!(format!("{}\n{}", entry.listing(), exit.listing()));
 }
 

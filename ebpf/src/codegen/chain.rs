@@ -20,7 +20,9 @@ pub fn chain_entry(
 ) -> Result<Program, AsmError> {
     let mut asm = Asm::new();
     let out = asm.label("out");
-    head(&mut asm, facts, function, generation, out);
+    head(&mut asm);
+    scope::generation(&mut asm, Unit::Function(function.number), generation, out);
+    scope::interrupts(&mut asm, facts.preempt, out);
     scope::members(&mut asm, out);
     asm.load(Width::U32, Reg::R1, LIST, off(members::CHAINED), "chained");
     asm.jump_if(Cond::Eq, Reg::R1, 0, out);
@@ -37,27 +39,27 @@ pub fn chain_entry(
     asm.finish(&format!("fl_in_{}", function.number), Attach::Entry(function.name.clone()), function.btf_id)
 }
 
-/// The program at the exit of a chain function.
+/// The program at the exit of a chain function. Whatever the generation: what it does is right for every activation
+/// that ends, and doing it twice changes nothing, so it stays when the entry program is replaced.
 ///
 /// # Errors
 /// A mistake in the code generator.
-pub fn chain_exit(facts: &Facts, function: &ChainFunction, generation: u64) -> Result<Program, AsmError> {
+pub fn chain_exit(facts: &Facts, function: &ChainFunction) -> Result<Program, AsmError> {
     let mut asm = Asm::new();
     let out = asm.label("out");
-    head(&mut asm, facts, function, generation, out);
+    head(&mut asm);
+    scope::interrupts(&mut asm, facts.preempt, out);
     scope::find_state(&mut asm, out);
     matching::settle(&mut asm);
     tail(&mut asm, out);
     asm.finish(&format!("fl_out_{}", function.number), Attach::Exit(function.name.clone()), function.btf_id)
 }
 
-fn head(asm: &mut Asm, facts: &Facts, function: &ChainFunction, generation: u64, out: Label) {
+fn head(asm: &mut Asm) {
     let slow = fastpath::emit(asm);
     asm.bind(slow);
     asm.note("slow path: some probe may apply");
     scope::arguments(asm);
-    scope::generation(asm, Unit::Function(function.number), generation, out);
-    scope::interrupts(asm, facts.preempt, out);
 }
 
 fn tail(asm: &mut Asm, out: Label) {

@@ -7,6 +7,7 @@ mod chains;
 mod containment;
 mod faults;
 mod lifecycle;
+mod predicates;
 #[path = "../common/victim.rs"]
 mod victim;
 mod world;
