@@ -16,6 +16,7 @@ pub mod facts;
 pub mod layout;
 pub mod model;
 pub mod predicate;
+pub mod symbol;
 mod target;
 
 pub use target::Target;

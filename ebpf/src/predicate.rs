@@ -1,10 +1,14 @@
 //! Predicates, from expressions to values that instructions can compute.
 
 mod check;
+mod constants;
 mod ir;
 mod ty;
 
-use faultline_api::predicate::{Expr, Parameter, Problem};
+use faultline_api::{
+    Predicate,
+    predicate::{Expr, Parameter, Problem, parse, parse_parameters},
+};
 
 use crate::btf::{Btf, Kind, Param};
 use check::{Checker, Known};
@@ -25,6 +29,17 @@ pub struct Function<'a> {
 
 /// Where a system call's arguments stand in `pt_regs`, in their order.
 const REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
+
+/// Reads a predicate as it is written, and finds out what every part of it is.
+///
+/// # Errors
+/// Everything that is wrong with its text or does not fit this kernel, with places in the texts.
+pub fn read(function: Function<'_>, predicate: &Predicate) -> Result<Ir, Problems> {
+    let Predicate { text, parameters } = predicate;
+    let expr = parse(text).map_err(Problems::Predicate)?;
+    let declared = parameters.as_deref().map(parse_parameters).transpose().map_err(Problems::Parameters)?;
+    check(function, declared.as_deref(), &expr)
+}
 
 /// Finds out what every part of a predicate is. `declared` are the parameters as the frame declares them, if it does.
 ///

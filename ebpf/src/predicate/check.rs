@@ -7,6 +7,7 @@ use faultline_api::{
 };
 
 use super::{
+    constants::{Constant, constant},
     ir::{Ir, Op, Space},
     ty::{To, Ty},
 };
@@ -176,6 +177,15 @@ impl Checker<'_> {
             let fits = i32::try_from(value).is_ok();
             let ty = Ty::Int { bytes: if fits { 4 } else { 8 }, signed: true };
             return Ok(value_of(ty, Ir::Const(value)));
+        }
+        match constant(self.btf, name) {
+            Some(Constant::Is(value)) => return Ok(value_of(GFP, Ir::Const(i64::from(value)))),
+            Some(Constant::Undecided) => {
+                let message = format!("the types of this kernel do not tell what `{name}` is in its release");
+                let help = "test single flags, such as gfpflags & __GFP_DIRECT_RECLAIM".to_owned();
+                return self.fail(span, message, Some(help));
+            }
+            None => {}
         }
         let nearest = nearest(name, self.names.iter().map(|known| known.name.as_str()));
         let known: Vec<_> = self.names.iter().map(|known| known.name.as_str()).collect();
@@ -508,6 +518,9 @@ impl Checker<'_> {
 
 /// Bits of the minor number in a `dev_t` of the kernel's own.
 const MINOR_BITS: u32 = 20;
+
+/// `gfp_t`.
+const GFP: Ty = Ty::Int { bytes: 4, signed: false };
 
 /// The kernel's highest errno: a pointer at most that far below 0 is an error.
 const MAX_ERRNO: i64 = 4095;
