@@ -290,9 +290,11 @@ mod tests {
         assert!(matches!(experiment.mode, policy::Mode::FixedPercent(100)));
         assert!(matches!(experiment.fault, policy::Fault::Failtype(policy::Failtype::Bio)));
         assert!(matches!(operation, policy::Operation::Renew));
-        let frames: Vec<_> = experiment.call_chain.iter().map(|frame| {
-            (frame.function.as_str(), frame.parameters.as_deref(), frame.predicate.as_deref())
-        }).collect();
+        let frames: Vec<_> = experiment
+            .call_chain
+            .iter()
+            .map(|frame| (frame.function.as_str(), frame.parameters.as_deref(), frame.predicate.as_deref()))
+            .collect();
         let target = ("should_fail_bio", Some("int x"), Some("x == 1"));
         assert_eq!(frames, [("submit_bio", None, None), target]);
     }

@@ -78,24 +78,23 @@ fn call_chain() -> impl Strategy<Value = CallChain> {
 fn probe() -> impl Strategy<Value = Probe> {
     let amounts = (0..=100_u8, option::of(1..=u64::MAX), any::<u64>());
     let times = (option::of(0..=GoDuration::MAX.as_nanos()), option::of(instant()));
-    (name(), run(), any::<u32>(), target(), select(&Fault::ALL[..]), call_chain(), amounts, times)
-        .prop_map(
-            |(id, run, slot, target, fault, call_chain, (percent, times, spent_elsewhere), (duration, ends))| {
-                Probe {
-                    id,
-                    run,
-                    slot,
-                    target,
-                    fault,
-                    call_chain,
-                    probability: Percent::new(percent).unwrap(),
-                    times,
-                    spent_elsewhere,
-                    duration: duration.map(GoDuration::from_nanos),
-                    ends,
-                }
-            },
-        )
+    (name(), run(), any::<u32>(), target(), select(&Fault::ALL[..]), call_chain(), amounts, times).prop_map(
+        |(id, run, slot, target, fault, call_chain, (percent, times, spent_elsewhere), (duration, ends))| {
+            Probe {
+                id,
+                run,
+                slot,
+                target,
+                fault,
+                call_chain,
+                probability: Percent::new(percent).unwrap(),
+                times,
+                spent_elsewhere,
+                duration: duration.map(GoDuration::from_nanos),
+                ends,
+            }
+        },
+    )
 }
 
 fn desired() -> impl Strategy<Value = Desired> {

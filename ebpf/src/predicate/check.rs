@@ -53,6 +53,8 @@ type Checked<T> = Result<T, Wrong>;
 pub(super) struct Checker<'a> {
     pub(super) btf: &'a Btf,
     pub(super) names: &'a [Known],
+    /// Whether it is about a system call whose arguments are not declared: the kernel does not name them.
+    pub(super) undeclared: bool,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -189,10 +191,13 @@ impl Checker<'_> {
         }
         let nearest = nearest(name, self.names.iter().map(|known| known.name.as_str()));
         let known: Vec<_> = self.names.iter().map(|known| known.name.as_str()).collect();
-        let help = nearest.map_or_else(
-            || format!("known here: {}, and the constants of the kernel's enums", known.join(", ")),
-            |near| format!("did you mean `{near}`?"),
-        );
+        let help = match nearest {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.undeclared => {
+                "declare what the system call takes in `parameters`, as its manual page does".to_owned()
+            }
+            None => format!("known here: {}, and the constants of the kernel's enums", known.join(", ")),
+        };
         self.fail(span, format!("nothing here is called `{name}`"), Some(help))
     }
 

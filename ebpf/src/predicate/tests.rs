@@ -233,5 +233,7 @@ fn a_system_calls_arguments_come_from_its_callers_registers_and_memory() {
     let address = Box::new(load(Ir::Argument(0), 112, 8, false));
     let read = Ir::Load { address, offset: 0, bytes: 1, signed: true, space: Space::User };
     assert_eq!(first, Ir::binary(Op::Eq, read, Ir::Const(47)));
-    assert!(matches!(checked("__x64_sys_mount", None, "type"), Err(Problems::Predicate(_))));
+    let Err(Problems::Predicate(undeclared)) = checked("__x64_sys_mount", None, "type") else { panic!() };
+    let help = "declare what the system call takes in `parameters`, as its manual page does";
+    assert_eq!(undeclared[0].help.as_deref(), Some(help));
 }
