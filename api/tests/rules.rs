@@ -179,3 +179,29 @@ fn what_follows_a_closed_document_is_read_though_it_was_broken() {
     assert!(matches!(file.documents[1].content, Content::Experiment(_)));
     assert_eq!(file.documents.len(), 2);
 }
+
+#[test]
+fn the_examples_and_the_documentation_of_predicates_say_what_is_accepted() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/predicates.md")).unwrap();
+    let blocks = page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let mut predicates = 0;
+    for block in blocks {
+        // A block is a request, or a single frame.
+        let request = if block.starts_with("callchain:") {
+            block.replace('\n', "\n    ")
+        } else {
+            format!("failtype: 0\n    callchain:\n      - {}", block.replace('\n', "\n        "))
+        };
+        let source = GOOD.replace("{ failtype: 0 }", &format!("\n    {request}"));
+        let file = decode(&source);
+        assert_eq!(file.diagnostics, [], "{source}");
+        predicates += file.documents[0].frames.iter().filter(|frame| frame.predicate.is_some()).count();
+    }
+    assert_eq!(predicates, 3);
+    for example in std::fs::read_dir(root.join("examples/experiments")).unwrap() {
+        let file = decode(std::fs::read(example.unwrap().path()).unwrap());
+        assert_eq!(file.diagnostics, []);
+        assert!(matches!(file.documents[0].content, Content::Experiment(_)));
+    }
+}

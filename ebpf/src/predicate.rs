@@ -1,6 +1,7 @@
 //! Predicates, from expressions to values that instructions can compute.
 
 mod check;
+mod constants;
 mod eval;
 mod ir;
 mod ty;
@@ -50,7 +51,8 @@ pub fn read(function: Function<'_>, predicate: &Predicate) -> Result<Ir, Problem
 pub fn check(function: Function<'_>, declared: Option<&[Parameter]>, expr: &Expr) -> Result<Ir, Problems> {
     let mut names = parameters(function, declared).map_err(Problems::Parameters)?;
     names.extend(current(function.btf));
-    let mut checker = Checker { btf: function.btf, names: &names, problems: Vec::new() };
+    let undeclared = function.is_syscall && declared.is_none();
+    let mut checker = Checker { btf: function.btf, names: &names, undeclared, problems: Vec::new() };
     match checker.condition(expr) {
         Some(condition) => Ok(condition),
         None => Err(Problems::Predicate(checker.problems)),

@@ -5,6 +5,7 @@
 
 use std::{fs, path::Path};
 
+use faultline_ebpf::btf::BtfBuilder;
 use snapbox::{Data, cmd::Command};
 
 const CAPS: &[u8] = include_bytes!("../../policies/modules/cap_limits.wasm");
@@ -23,6 +24,13 @@ const CASES: &[(&str, &[&str], i32)] = &[
     ("validate-bad-settings", &["validate", "guardrails", "bad-settings"], 1),
     ("validate-device", &["validate", "/dev/zero", "nowhere"], 2),
     ("validate-nothing", &["validate", "nowhere"], 2),
+    ("validate-predicates", &["validate", "predicates"], 0),
+    ("validate-btf-good", &["validate", "predicates/bananas.yaml", "--btf=vmlinux.btf"], 0),
+    ("validate-btf", &["validate", "predicates", "--btf=vmlinux.btf"], 1),
+    ("validate-btf-json", &["validate", "predicates/misfits.yaml", "--btf=vmlinux.btf", "-o", "json"], 1),
+    ("validate-btf-elf", &["validate", "predicates", "--btf=vmlinux.elf"], 2),
+    ("validate-btf-text", &["validate", "predicates", "--btf=predicates/bananas.yaml"], 2),
+    ("validate-btf-nowhere", &["validate", "predicates", "--btf=nowhere"], 2),
     ("plan", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW], 0),
     ("plan-json", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "-o", "json"], 0),
     ("plan-differs", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "--exit-code"], 1),
@@ -63,7 +71,28 @@ fn stage() -> tempfile::TempDir {
         fs::create_dir_all(&modules).unwrap();
         fs::write(modules.join(module), bytes).unwrap();
     }
+    fs::write(stage.path().join("vmlinux.btf"), types()).unwrap();
+    fs::write(stage.path().join("vmlinux.elf"), b"\x7fELF\x02\x01\x01").unwrap();
     stage
+}
+
+/// A kernel that has what the documented example is about.
+fn types() -> Vec<u8> {
+    let mut builder = BtfBuilder::new();
+    let byte = builder.int("unsigned char", 1);
+    let u32 = builder.int("unsigned int", 4);
+    let u64 = builder.int("unsigned long", 8);
+    let text = builder.pointer(byte);
+    let qstr = builder.structure("qstr", 16, &[("hash", u32, 0), ("len", u32, 32), ("name", text, 64)]);
+    let dentry = builder.structure("dentry", 192, &[("d_flags", u32, 0)]);
+    let cache = builder.structure("kmem_cache", 64, &[("size", u32, 128)]);
+    let registers =
+        builder.structure("pt_regs", 168, &[("di", u64, 896), ("si", u64, 832), ("dx", u64, 768)]);
+    let [qstr, dentry, cache, registers] = [qstr, dentry, cache, registers].map(|of| builder.pointer(of));
+    builder.function("should_failslab", &[("s", cache), ("gfpflags", u32)]);
+    builder.function("d_alloc_parallel", &[("parent", dentry), ("name", qstr)]);
+    builder.function("__x64_sys_mount", &[("regs", registers)]);
+    builder.build()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -50,6 +50,22 @@ fn the_first_plan_of_one_experiment_as_json() {
 }
 
 #[test]
+fn a_plan_with_predicates_as_text_and_their_probes_as_json() {
+    let mut world = World::with(pods(1));
+    let frames = "      - funcname: d_alloc_parallel\n        parameters: struct dentry *parent, const struct qstr *name\n        \
+                  predicate: |\n          STRNCMP(name->name, \"bananas\", 8) &&\n          parent != NULL\n      \
+                  - predicate: gfpflags & 1\n";
+    world.write("x.yaml", Document::named("x").yaml() + frames);
+    let plan = world.plan().0;
+    let probes: Vec<_> = plan.nodes.values().flatten().map(|probe| &probe.call_chain).collect();
+    insta::assert_snapshot!(format!(
+        "{}\n{}",
+        plan.to_text(),
+        serde_json::to_string_pretty(&probes).unwrap()
+    ));
+}
+
+#[test]
 fn a_plan_without_an_inventory_as_text() {
     let mut world = busy();
     world.inventory = None;

@@ -188,6 +188,14 @@ fn an_empty_call_chain_and_endless_page_faults_are_refused_by_default() {
 }
 
 #[test]
+fn a_chain_of_nothing_but_the_target_functions_predicate_is_not_empty() {
+    let mut world = world(&Document { chain: Vec::new(), ..Document::named("x") });
+    let text = Document { chain: Vec::new(), ..Document::named("x") }.yaml();
+    world.write("x.yaml", text + "    callchain:\n      - predicate: s->size > 4096\n").settle();
+    assert_eq!(world.run("x").state, RunState::Running);
+}
+
+#[test]
 fn a_guardrail_that_bounds_page_faults_makes_them_acceptable() {
     let mut world = world(&Document { failtype: 1, ..Document::named("x") });
     world.guard("cap", "", "times 10").settle();

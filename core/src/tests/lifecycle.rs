@@ -66,6 +66,30 @@ fn an_edit_keeps_the_run_its_start_and_what_it_spent() {
 }
 
 #[test]
+fn another_predicate_is_an_edit_and_reaches_the_probe() {
+    let mut world = running(&Document::named("x"));
+    let mut text = Document::named("x").yaml();
+    let edits = [
+        "        predicate: regs->di == 1\n",
+        "        parameters: int first\n",
+        "      - predicate: gfpflags & 1\n",
+    ];
+    for edit in edits {
+        text += edit;
+        world.write("x.yaml", text.clone());
+        let plan = world.pass();
+        assert_eq!(plan.runs[0].step, Step::Edit, "{edit}");
+        let chain = &plan.nodes.values().flatten().next().unwrap().call_chain;
+        let predicates = [chain.frames[0].predicate.as_ref(), chain.target.as_ref()];
+        let shown = serde_json::to_string(&predicates).unwrap();
+        let added = edit.trim().trim_start_matches("- ").split_once(": ").unwrap().1;
+        assert!(shown.contains(added), "{shown}");
+        world.settle();
+        assert_eq!(world.activations("x"), [1]);
+    }
+}
+
+#[test]
 fn an_edit_of_what_is_over_is_another_run_and_a_new_owner_is_no_edit() {
     let document = Document { duration: Some("1s".to_owned()), ..Document::named("x") };
     let mut world = running(&document);

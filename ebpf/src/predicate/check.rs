@@ -7,6 +7,7 @@ use faultline_api::{
 };
 
 use super::{
+    constants::{Constant, constant},
     ir::{Ir, MAX_TEXT, Op, Space},
     ty::{To, Ty},
 };
@@ -49,6 +50,8 @@ type Checked<T> = Result<T, Wrong>;
 pub(super) struct Checker<'a> {
     pub(super) btf: &'a Btf,
     pub(super) names: &'a [Known],
+    /// Whether it is about a system call whose arguments are not declared: the kernel does not name them.
+    pub(super) undeclared: bool,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -174,12 +177,24 @@ impl Checker<'_> {
             let ty = Ty::Int { bytes: if fits { 4 } else { 8 }, signed: true };
             return Ok(value_of(ty, Ir::Const(value)));
         }
+        match constant(self.btf, name) {
+            Some(Constant::Is(value)) => return Ok(value_of(GFP, Ir::Const(i64::from(value)))),
+            Some(Constant::Undecided) => {
+                let message = format!("the types of this kernel do not tell what `{name}` is in its release");
+                let help = "test single flags, such as gfpflags & __GFP_DIRECT_RECLAIM".to_owned();
+                return self.fail(span, message, Some(help));
+            }
+            None => {}
+        }
         let nearest = nearest(name, self.names.iter().map(|known| known.name.as_str()));
         let known: Vec<_> = self.names.iter().map(|known| known.name.as_str()).collect();
-        let help = nearest.map_or_else(
-            || format!("known here: {}, and the constants of the kernel's enums", known.join(", ")),
-            |near| format!("did you mean `{near}`?"),
-        );
+        let help = match nearest {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.undeclared => {
+                "declare what the system call takes in `parameters`, as its manual page does".to_owned()
+            }
+            None => format!("known here: {}, and the constants of the kernel's enums", known.join(", ")),
+        };
         self.fail(span, format!("nothing here is called `{name}`"), Some(help))
     }
 
@@ -506,6 +521,9 @@ impl Checker<'_> {
 
 /// Bits of the minor number in a `dev_t` of the kernel's own.
 const MINOR_BITS: u32 = 20;
+
+/// `gfp_t`.
+const GFP: Ty = Ty::Int { bytes: 4, signed: false };
 
 /// The kernel's highest errno: a pointer at most that far below 0 is an error.
 const MAX_ERRNO: i64 = 4095;

@@ -192,6 +192,23 @@ fn what_does_not_fit_is_said_where_it_stands_all_of_it_at_once() {
 }
 
 #[test]
+fn flags_of_allocations_are_known_though_they_are_macros() {
+    let flags = || Ir::Argument(1).narrow(32, false);
+    let both = value("should_failslab", "(gfpflags & GFP_KERNEL) == GFP_KERNEL");
+    let masked = Ir::binary(Op::And, flags(), Ir::Const(0xcc0)).narrow(32, false);
+    assert_eq!(both, Ir::binary(Op::Eq, masked, Ir::Const(0xcc0)));
+    let without = value("should_failslab", "gfpflags & ~__GFP_ZERO");
+    assert_eq!(without, Ir::binary(Op::And, flags(), Ir::Const(0xffff_feff)).narrow(32, false).truth());
+    assert_eq!(
+        wrong("small == GFP_HIGHUSER_MOVABLE"),
+        [
+            "GFP_HIGHUSER_MOVABLE: the types of this kernel do not tell what `GFP_HIGHUSER_MOVABLE` is in its release; \
+             test single flags, such as gfpflags & __GFP_DIRECT_RECLAIM"
+        ]
+    );
+}
+
+#[test]
 fn declared_parameters_rename_the_kernels_and_must_be_what_they_are() {
     let renamed =
         checked("should_failslab", Some("struct kmem_cache *cache, gfp_t mask"), "cache->size == mask");
@@ -216,5 +233,7 @@ fn a_system_calls_arguments_come_from_its_callers_registers_and_memory() {
     let address = Box::new(load(Ir::Argument(0), 112, 8, false));
     let read = Ir::Load { address, offset: 0, bytes: 1, signed: true, space: Space::User };
     assert_eq!(first, Ir::binary(Op::Eq, read, Ir::Const(47)));
-    assert!(matches!(checked("__x64_sys_mount", None, "type"), Err(Problems::Predicate(_))));
+    let Err(Problems::Predicate(undeclared)) = checked("__x64_sys_mount", None, "type") else { panic!() };
+    let help = "declare what the system call takes in `parameters`, as its manual page does";
+    assert_eq!(undeclared[0].help.as_deref(), Some(help));
 }

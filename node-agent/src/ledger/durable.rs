@@ -26,7 +26,7 @@ const BUDGETS: TableDefinition<&str, &[u8]> = TableDefinition::new("budgets");
 
 const HELD_ROW: &str = "held";
 /// Rises when what is in the tables changes its meaning.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// Name of the file in a state directory.
 const FILE: &str = "agent.redb";
 /// A ledger is a few megabytes at most; redb would otherwise cache up to a gigabyte.

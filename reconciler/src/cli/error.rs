@@ -14,6 +14,8 @@ pub(super) enum CliError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot read {}", .0.iter().map(|(path, why)| format!("{path}: {why}")).collect::<Vec<_>>().join("; "))]
     Unreadable(BTreeMap<String, String>),
+    #[error("{} is not the BTF of a kernel: {why}", path.display())]
+    Btf { path: PathBuf, why: String },
     #[error("the ledger {} is not valid", path.display())]
     Ledger { path: PathBuf, source: serde_json::Error },
     #[error("two sources are called {0}: give them names with NAME=DIR")]

@@ -1,5 +1,7 @@
 //! `faultline validate`.
 
+mod kernel;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -31,19 +33,27 @@ use crate::{
     bounded::read_at_most,
     source::{Directory, Limits},
 };
+use kernel::Kernel;
 
 /// Show every problem of every file, each with line, column and what to do
+///
+/// With --btf, call chains are checked against a kernel, too: whether it has their functions, and whether predicates
+/// fit their parameters and its types.
 ///
 /// Exit codes: 0 fine, also with warnings; 1 at least one error; 2 a path cannot be read.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline validate experiments guardrails
   faultline validate experiments/mount-enomem.yaml
+  faultline validate experiments --btf /sys/kernel/btf/vmlinux
   faultline validate experiments -o json")]
 pub(super) struct Validate {
     /// Files, and directories with everything beneath them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Check call chains against the kernel with these types: a copy of its /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE")]
+    btf: Option<PathBuf>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -72,6 +82,9 @@ struct Validated {
     /// Runs modules; made for the first that is met.
     #[serde(skip)]
     host: Option<Host>,
+    /// What call chains are checked against.
+    #[serde(skip)]
+    kernel: Option<Kernel>,
 }
 
 /// What a guardrail's module is, by its path in the source.
@@ -102,7 +115,8 @@ struct Found {
 
 impl Validate {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
-        let mut validated = Validated::default();
+        let kernel = self.btf.as_deref().map(Kernel::read).transpose()?;
+        let mut validated = Validated { kernel, ..Validated::default() };
         for path in &self.paths {
             if let Err(error) = validated.path(path)? {
                 validated.unreadable.insert(path.display().to_string(), error);
@@ -175,7 +189,11 @@ impl Validated {
         let path = path.display().to_string();
         let path = path.as_str();
         self.files += 1;
-        let FileDocuments { documents, diagnostics } = decode(content);
+        let FileDocuments { documents, mut diagnostics } = decode(content);
+        if let Some(kernel) = &self.kernel {
+            let frames = documents.iter().flat_map(|document| &document.frames);
+            diagnostics.extend(frames.flat_map(|frame| kernel.problems(frame)));
+        }
         self.rendered += &faultline_api::render(&diagnostics, path, content, true);
         self.findings.extend(diagnostics.into_iter().map(|diagnostic| found(path, content, diagnostic)));
         for Document { line, content, .. } in documents {

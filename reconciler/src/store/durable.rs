@@ -22,7 +22,7 @@ const NODES: TableDefinition<&str, &[u8]> = TableDefinition::new("nodes");
 const ACTIVATIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("activations");
 
 /// Rises when what is in the tables changes its meaning.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// Name of the file in a state directory.
 const FILE: &str = "ledger.redb";
 /// A ledger is a few megabytes; redb would otherwise cache up to a gigabyte.
