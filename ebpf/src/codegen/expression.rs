@@ -97,7 +97,7 @@ impl Expression<'_> {
                 self.asm.jump_if(if when { holds } else { fails }, Reg::R0, right, to);
             }
             Ir::SameBytes { address, bytes, space } => {
-                self.same_bytes(address, bytes, *space, when, to, waiting)
+                self.same_bytes(address, bytes, *space, when, to, waiting);
             }
             value => {
                 self.value(value, waiting);

@@ -114,13 +114,10 @@ impl Op {
             Self::Add => left.wrapping_add(right),
             Self::Sub => left.wrapping_sub(right),
             Self::Mul => left.wrapping_mul(right),
-            Self::Div => {
-                if b == 0 {
-                    0
-                } else {
-                    (a / b).cast_signed()
-                }
-            }
+            Self::Div => match a.checked_div(b) {
+                Some(quotient) => quotient.cast_signed(),
+                None => 0,
+            },
             Self::SignedDiv => {
                 if right == 0 {
                     0
@@ -128,13 +125,10 @@ impl Op {
                     left.wrapping_div(right)
                 }
             }
-            Self::Rem => {
-                if b == 0 {
-                    left
-                } else {
-                    (a % b).cast_signed()
-                }
-            }
+            Self::Rem => match a.checked_rem(b) {
+                Some(rest) => rest.cast_signed(),
+                None => left,
+            },
             Self::SignedRem => {
                 if right == 0 {
                     left

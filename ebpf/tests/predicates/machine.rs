@@ -32,8 +32,9 @@ impl<'a, M: Memory> Machine<'a, M> {
 
     /// Where the function starts that the last local call of a program calls.
     pub(crate) fn last_function(code: &[u8]) -> usize {
-        let calls = code.chunks_exact(8).enumerate().filter(|(_, insn)| insn[0] == 0x85 && insn[1] >> 4 == 1);
-        let (at, call) = calls.last().unwrap();
+        let mut calls =
+            code.chunks_exact(8).enumerate().filter(|(_, insn)| insn[0] == 0x85 && insn[1] >> 4 == 1);
+        let (at, call) = calls.next_back().unwrap();
         let distance = i32::from_le_bytes(call[4..8].try_into().unwrap());
         at.checked_add_signed(distance as isize + 1).unwrap()
     }

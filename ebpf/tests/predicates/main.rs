@@ -36,7 +36,7 @@ impl Memory for Imagined {
 
     fn byte(&self, space: Space, address: u64) -> Option<u8> {
         let block = mixed(self.seed ^ address >> 5 ^ if space == Space::User { 1 << 60 } else { 0 });
-        (block % 8 != 0).then(|| b"ab\0\xff"[(mixed(block ^ address) % 4) as usize])
+        (!block.is_multiple_of(8)).then(|| b"ab\0\xff"[(mixed(block ^ address) % 4) as usize])
     }
 }
 
