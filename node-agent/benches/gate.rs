@@ -129,7 +129,10 @@ fn spec(id: u64, frames: &[String], scope: &Path) -> ProbeSpec {
     ProbeSpec {
         id: ProbeId(id),
         fault: FaultKind::Slab,
-        call_chain: CallChain { frames: frames.iter().map(frame).collect(), target: None },
+        call_chain: CallChain {
+            frames: frames.iter().map(|function| frame(function)).collect(),
+            target: None,
+        },
         probability: 100,
         times: None,
         ends: BootNanos::NEVER,
@@ -138,8 +141,8 @@ fn spec(id: u64, frames: &[String], scope: &Path) -> ProbeSpec {
     }
 }
 
-fn frame(function: &String) -> Frame {
-    Frame { function: function.clone(), predicate: None }
+fn frame(function: &str) -> Frame {
+    Frame { function: function.to_owned(), predicate: None }
 }
 
 /// The floor of injection: a program that does nothing.

@@ -171,13 +171,13 @@ impl Vary for ProbeSpec {
     }
 
     fn when(mut self, text: &str) -> Self {
-        self.call_chain.frames.last_mut().expect("a frame").predicate = predicate(text);
+        self.call_chain.frames.last_mut().unwrap().predicate = predicate(text);
         self
     }
 
     fn declared(mut self, parameters: &str) -> Self {
-        let frame = self.call_chain.frames.last_mut().expect("a frame");
-        frame.predicate.as_mut().expect("a predicate").parameters = Some(parameters.to_owned());
+        let frame = self.call_chain.frames.last_mut().unwrap();
+        frame.predicate.as_mut().unwrap().parameters = Some(parameters.to_owned());
         self
     }
 
