@@ -4,7 +4,7 @@ use std::{fs::File, path::Path};
 
 use faultline_api::{Code, Diagnostic, decode::FramePlace};
 use faultline_ebpf::{
-    btf::Btf,
+    btf::{Btf, Kind},
     predicate::{self, Function, Problems},
     symbol::{self, Symbol},
 };
@@ -33,7 +33,11 @@ impl Kernel {
                        --dump-section .BTF=vmlinux.btf vmlinux /dev/null`";
             return Err(refused(why.to_owned()));
         }
-        Btf::parse(bytes).map(|btf| Self { btf }).map_err(|error| refused(error.to_string()))
+        let btf = Btf::parse(bytes).map_err(|error| refused(error.to_string()))?;
+        if btf.find(Kind::Struct, "task_struct").is_none() {
+            return Err(refused("it has no task_struct, so it may be that of a module or a program".to_owned()));
+        }
+        Ok(Self { btf })
     }
 
     /// What is wrong with a frame on this kernel.
