@@ -42,7 +42,7 @@ impl BtfBuilder {
 
     /// A signed integer of `size` bytes.
     pub fn signed_int(&mut self, name: &str, size: u32) -> u32 {
-        self.add(name, KIND_INT, 0, size, &[1 << 24 | size * 8])
+        self.add(name, KIND_INT, 0, size, &[(1 << 24) | (size * 8)])
     }
 
     /// A pointer.

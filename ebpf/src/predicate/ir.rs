@@ -111,13 +111,10 @@ impl Op {
             Self::Add => left.wrapping_add(right),
             Self::Sub => left.wrapping_sub(right),
             Self::Mul => left.wrapping_mul(right),
-            Self::Div => {
-                if b == 0 {
-                    0
-                } else {
-                    (a / b).cast_signed()
-                }
-            }
+            Self::Div => match a.checked_div(b) {
+                Some(quotient) => quotient.cast_signed(),
+                None => 0,
+            },
             Self::SignedDiv => {
                 if right == 0 {
                     0
