@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use faultline_api::{
-    Broken, Content, FileDocuments, Span, decode, line_col, render,
+    Broken, Code, Content, FileDocuments, Span, decode, line_col, render,
     yaml::{self, MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES, Node, Style, Value},
 };
 use proptest::prelude::*;
@@ -83,6 +83,10 @@ const PIECES: &[&str] = &[
     "  mode: one\n",
     "  selector: {}\n",
     "  failKernRequest: {failtype: 0}\n",
+    "  failKernRequest:\n    failtype: 0\n    callchain:\n",
+    "      - funcname: f\n        predicate: ",
+    "        parameters: int a, ",
+    "a->b == 'c' &&",
     "  module: {path: a.wasm}\n",
     "  match: ",
     "\0",
@@ -136,6 +140,26 @@ proptest! {
         }
         check(&bytes);
         check(&bytes[..cut.index(bytes.len())]);
+    }
+
+    #[test]
+    fn whatever_a_predicate_says_and_however_it_is_written_its_problems_have_places(
+        text in "[ -~é\\n]{1,40}",
+        words in prop::collection::vec(prop::sample::select(&["a", "(", "&&", "->", "'", "\"", "08", "@", "\n"][..]), 1..12),
+    ) {
+        for text in [text, words.join(" ")] {
+            let block = format!("|2\n          {}", text.replace('\n', "\n          "));
+            let single = format!("'{}'", text.replace('\'', "''").replace('\n', "\n\n          "));
+            for written in [serde_json::to_string(&text).unwrap(), block, single] {
+                let frame = format!("\n    failtype: 0\n    callchain:\n      - funcname: f\n        predicate: {written}\n");
+                let source = good("a").replace(" { failtype: 0 }", &frame);
+                let file = check(source.as_bytes());
+                let start = source.find("predicate:").unwrap() + "predicate:".len();
+                for diagnostic in file.diagnostics.iter().filter(|found| found.code == Code::InvalidPredicate) {
+                    prop_assert!(diagnostic.span.unwrap().start > start, "{diagnostic:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ const CASES: &[(&str, &[&str], i32)] = &[
     ("validate-btf-json", &["validate", "predicates/misfits.yaml", "--btf=vmlinux.btf", "-o", "json"], 1),
     ("validate-btf-elf", &["validate", "predicates", "--btf=vmlinux.elf"], 2),
     ("validate-btf-text", &["validate", "predicates", "--btf=predicates/bananas.yaml"], 2),
+    ("validate-btf-program", &["validate", "predicates", "--btf=program.btf"], 2),
     ("validate-btf-nowhere", &["validate", "predicates", "--btf=nowhere"], 2),
     ("plan", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW], 0),
     ("plan-json", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "-o", "json"], 0),
@@ -72,6 +73,7 @@ fn stage() -> tempfile::TempDir {
         fs::write(modules.join(module), bytes).unwrap();
     }
     fs::write(stage.path().join("vmlinux.btf"), types()).unwrap();
+    fs::write(stage.path().join("program.btf"), BtfBuilder::new().build()).unwrap();
     fs::write(stage.path().join("vmlinux.elf"), b"\x7fELF\x02\x01\x01").unwrap();
     stage
 }
@@ -85,6 +87,7 @@ fn types() -> Vec<u8> {
     let text = builder.pointer(byte);
     let qstr = builder.structure("qstr", 16, &[("hash", u32, 0), ("len", u32, 32), ("name", text, 64)]);
     let dentry = builder.structure("dentry", 192, &[("d_flags", u32, 0)]);
+    builder.structure("task_struct", 64, &[("pid", u32, 0)]);
     let cache = builder.structure("kmem_cache", 64, &[("size", u32, 128)]);
     let registers =
         builder.structure("pt_regs", 168, &[("di", u64, 896), ("si", u64, 832), ("dx", u64, 768)]);

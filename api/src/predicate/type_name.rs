@@ -142,8 +142,7 @@ impl Parser<'_> {
     fn integer(&mut self) -> Parsed<BaseType> {
         let start = self.peek().span.start;
         let (mut chars, mut shorts, mut ints, mut longs, mut signs, mut unsigned) = (0, 0, 0, 0, 0, false);
-        loop {
-            let Kind::Word(word) = &self.peek().kind else { break };
+        while let Kind::Word(word) = &self.peek().kind {
             match word.as_str() {
                 "char" => chars += 1,
                 "short" => shorts += 1,

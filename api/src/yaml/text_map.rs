@@ -351,7 +351,7 @@ mod tests {
                 for (at, c) in text.char_indices().filter(|(_, c)| !c.is_whitespace()) {
                     let span = map.span(Span { start: at, end: at + c.len_utf8() });
                     let found = &source[span.start..span.end];
-                    prop_assert!(found.chars().last() == Some(c) && found.chars().count() <= 2, "{c}: {found:?}");
+                    prop_assert!(found.ends_with(c) && found.chars().count() <= 2, "{c}: {found:?}");
                     prop_assert!(span.start >= last, "{source:?}");
                     last = span.end;
                 }

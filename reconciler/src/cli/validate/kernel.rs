@@ -4,7 +4,7 @@ use std::{fs::File, path::Path};
 
 use faultline_api::{Code, Diagnostic, decode::FramePlace};
 use faultline_ebpf::{
-    btf::Btf,
+    btf::{Btf, Kind},
     predicate::{self, Function, Problems},
     symbol::{self, Symbol},
 };
@@ -25,15 +25,19 @@ impl Kernel {
     /// Reads them from a file.
     pub(super) fn read(path: &Path) -> Result<Self, CliError> {
         let failed = |source| CliError::Read { path: path.to_owned(), source };
-        let refused = |why: String| CliError::Btf { path: path.to_owned(), why };
+        let refused = |why: &str| CliError::Btf { path: path.to_owned(), why: why.to_owned() };
         let bytes = File::open(path).and_then(|file| read_at_most(file, MAX_BTF_BYTES)).map_err(failed)?;
-        let bytes = bytes.ok_or_else(|| refused(format!("it is larger than {MAX_BTF_BYTES} bytes")))?;
+        let bytes = bytes.ok_or_else(|| refused(&format!("it is larger than {MAX_BTF_BYTES} bytes")))?;
         if bytes.starts_with(b"\x7fELF") {
             let why = "it is an ELF file; copy /sys/kernel/btf/vmlinux, or take the section out of it with `objcopy \
                        --dump-section .BTF=vmlinux.btf vmlinux /dev/null`";
-            return Err(refused(why.to_owned()));
+            return Err(refused(why));
         }
-        Btf::parse(bytes).map(|btf| Self { btf }).map_err(|error| refused(error.to_string()))
+        let btf = Btf::parse(bytes).map_err(|error| refused(&error.to_string()))?;
+        if btf.find(Kind::Struct, "task_struct").is_none() {
+            return Err(refused("it has no task_struct, so it may be that of a module or a program"));
+        }
+        Ok(Self { btf })
     }
 
     /// What is wrong with a frame on this kernel.
