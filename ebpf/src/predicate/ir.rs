@@ -122,13 +122,10 @@ impl Op {
                     left.wrapping_div(right)
                 }
             }
-            Self::Rem => {
-                if b == 0 {
-                    left
-                } else {
-                    (a % b).cast_signed()
-                }
-            }
+            Self::Rem => match a.checked_rem(b) {
+                Some(rest) => rest.cast_signed(),
+                None => left,
+            },
             Self::SignedRem => {
                 if right == 0 {
                     left
