@@ -175,7 +175,7 @@ pub struct Frame {
 }
 
 /// What must hold at a function's entry, as it is written; [`crate::predicate`] reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Predicate {
     /// The expression.
     pub text: String,

@@ -73,8 +73,14 @@ pub enum ProbeState {
 pub struct Counters {
     /// Entries to the target function in scope.
     pub hits: u64,
-    /// Of those, with the whole call chain on the stack.
+    /// Of those, with the whole call chain on the stack and the target's own predicate held.
     pub matches: u64,
+    /// Entries, of frames and of the target, that a predicate turned down.
+    #[serde(default)]
+    pub rejected: u64,
+    /// Entries turned down because what a predicate asks for could not be read.
+    #[serde(default)]
+    pub unread: u64,
     /// Matches that sampling let pass.
     pub sampled_out: u64,
     /// Matches after the budget was used up.

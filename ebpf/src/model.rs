@@ -2,10 +2,19 @@
 //!
 //! The tests hold it against call stacks; the kernel tests hold the programs against real ones.
 
-use crate::layout::task::{DEPTH_MAX, SLOT_MASK, SLOT_SHIFT};
+use crate::layout::{
+    probe::Step,
+    task::{DEPTH_MAX, SLOT_MASK, SLOT_SHIFT},
+};
 
-/// A chain in a slot: function numbers, outermost first.
-pub type Chain = Vec<u16>;
+/// A chain in a slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Its frames, outermost first.
+    pub frames: Vec<Step>,
+    /// Number of the target's own predicate; 0 for none.
+    pub predicate: u8,
+}
 
 /// An activation on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,22 +40,42 @@ pub struct TaskState {
     pub records: Vec<Record>,
 }
 
+/// The entry of a function.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    /// Its number.
+    pub function: u16,
+    /// Address of the activation's context.
+    pub tag: u64,
+    /// Which of the function's predicates hold; `None` where it has none.
+    pub holds: Option<&'a dyn Fn(u8) -> bool>,
+    /// The functions on the stack, innermost first: this one is the first.
+    pub sites: &'a [u16],
+}
+
 impl TaskState {
-    /// The task enters `function`; `draw` decides for slots whose outermost activation this is.
+    /// The task enters a function; `draw` decides for slots whose outermost activation this is.
     pub fn enter(
         &mut self,
         version: u64,
         chains: &[Chain],
-        function: u16,
-        tag: u64,
+        entry: &Entry<'_>,
         mut draw: impl FnMut(usize) -> bool,
     ) {
+        let Entry { function, tag, holds, sites } = *entry;
         self.refresh(version);
         self.settle(tag);
+        if holds.is_some() {
+            self.recheck(function, sites);
+        }
         let (mut gain, mut opened, mut draws) = (0, 0, 0);
         for (slot, chain) in chains.iter().enumerate() {
             let position = self.position(slot);
-            if chain.get(position) != Some(&function) {
+            let waits = chain.frames.get(position).is_some_and(|step| {
+                step.function == function
+                    && (step.predicate == 0 || holds.is_some_and(|holds| holds(step.predicate)))
+            });
+            if !waits {
                 continue;
             }
             gain |= 1 << shift(slot);
@@ -68,12 +97,22 @@ impl TaskState {
         self.settle(tag);
     }
 
-    /// The task reaches the target: the slots whose chain is complete, and whether the draw favours each.
-    pub fn reach(&mut self, version: u64, chains: &[Chain], tag: u64) -> Vec<(usize, bool)> {
+    /// The task reaches the target, with those of its predicates that hold at this entry: the slots whose chain is
+    /// complete, and whether the draw favours each.
+    pub fn reach(
+        &mut self,
+        version: u64,
+        chains: &[Chain],
+        tag: u64,
+        holds: impl Fn(u8) -> bool,
+    ) -> Vec<(usize, bool)> {
         self.refresh(version);
         self.settle(tag);
-        let complete =
-            |slot: &usize| chains.get(*slot).is_some_and(|chain| chain.len() == self.position(*slot));
+        let complete = |slot: &usize| {
+            chains.get(*slot).is_some_and(|chain| {
+                chain.frames.len() == self.position(*slot) && (chain.predicate == 0 || holds(chain.predicate))
+            })
+        };
         (0..chains.len()).filter(complete).map(|slot| (slot, self.drawn >> slot & 1 == 1)).collect()
     }
 
@@ -88,6 +127,18 @@ impl TaskState {
     pub fn clear(&mut self) {
         self.progress = 0;
         self.records.clear();
+    }
+
+    /// A record of a function that is entered again, and has predicates, must be borne out beside the activation that
+    /// begins: else it is one whose exit was missed, and the stack would bear it out for the sake of this one.
+    fn recheck(&mut self, function: u16, sites: &[u16]) {
+        let mut recorded: Vec<u16> = self.records.iter().map(|record| record.function).collect();
+        if recorded.contains(&function) {
+            recorded.push(function);
+            if recorded.len() > DEPTH_MAX || !shows(sites, &recorded) {
+                self.clear();
+            }
+        }
     }
 
     fn refresh(&mut self, version: u64) {

@@ -2,6 +2,7 @@
 
 mod check;
 mod constants;
+mod eval;
 mod ir;
 mod ty;
 
@@ -14,7 +15,8 @@ use crate::btf::{Btf, Kind, Param};
 use check::{Checker, Known};
 use ty::{To, Ty};
 
-pub use ir::{Ir, Op, Space};
+pub use eval::{Memory, Unread};
+pub use ir::{Ir, MAX_TEXT, Op, Space};
 
 /// What a kernel knows of the function whose entry a predicate is about.
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,11 @@
 
 use faultline_ebpf::Target;
 use faultline_ebpf::btf::{Btf, BtfBuilder};
-use faultline_ebpf::codegen::{ChainFunction, cgroup_made, cgroup_removed, chain_entry, chain_exit, gate};
+use faultline_ebpf::codegen::{
+    ChainFunction, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, gate,
+};
 use faultline_ebpf::facts::{Facts, TargetFacts};
+use faultline_ebpf::predicate::{Ir, Op, Space};
 
 /// The least a kernel's BTF must hold.
 fn kernel() -> BtfBuilder {
@@ -42,13 +45,14 @@ fn mount() -> ChainFunction {
 fn the_gate_of_a_slab_fault_reads_as_it_decides() {
     let (btf, facts) = facts();
     let target = TargetFacts::from_btf(&btf, Target::Slab).unwrap();
-    insta::assert_snapshot!(gate(&facts, &target, 3).unwrap().listing());
+    insta::assert_snapshot!(gate(&facts, &target, &[], 3).unwrap().listing());
 }
 
 #[test]
 fn the_programs_of_a_chain_function() {
     let (_, facts) = facts();
-    let (entry, exit) = (chain_entry(&facts, &mount(), 4).unwrap(), chain_exit(&facts, &mount(), 4).unwrap());
+    let (entry, exit) =
+        (chain_entry(&facts, &mount(), &[], 4).unwrap(), chain_exit(&facts, &mount()).unwrap());
     insta::assert_snapshot!(format!("{}\n{}", entry.listing(), exit.listing()));
 }
 
@@ -62,7 +66,8 @@ fn the_programs_that_follow_cgroups() {
 #[test]
 fn gates_differ_by_where_the_flags_are_and_what_they_answer() {
     let (btf, facts) = facts();
-    let listing = |target| gate(&facts, &TargetFacts::from_btf(&btf, target).unwrap(), 3).unwrap().listing();
+    let listing =
+        |target| gate(&facts, &TargetFacts::from_btf(&btf, target).unwrap(), &[], 3).unwrap().listing();
     let (slab, page, bio) = (listing(Target::Slab), listing(Target::Page), listing(Target::Bio));
     assert!(slab.contains("u64[r6+8]") && slab.contains("r1 = -12"));
     assert!(page.contains("u64[r6+0]") && !page.contains("r1 = -12"));
@@ -75,4 +80,21 @@ fn a_kernel_that_lacks_a_fact_is_told_which() {
     assert_eq!(Facts::from_btf(&btf).unwrap_err().to_string(), "no __preempt_count, nor pcpu_hot");
     let target = TargetFacts::from_btf(&btf, Target::Bio).unwrap_err();
     assert_eq!(target.to_string(), "no should_fail_bio");
+}
+
+#[test]
+fn a_program_evaluates_what_its_probes_ask_for_once_and_then_lets_them_pass() {
+    let (_, facts) = facts();
+    let name = Ir::Load {
+        address: Box::new(Ir::Argument(0)),
+        offset: 8,
+        bytes: 8,
+        signed: false,
+        space: Space::Kernel,
+    };
+    let bananas =
+        Ir::SameBytes { address: Box::new(name), bytes: b"bananas\0".to_vec(), space: Space::Kernel };
+    let large = Ir::binary(Op::Lt, Ir::Const(4096), Ir::Argument(1));
+    let predicates = [Predicate { number: 1, condition: bananas }, Predicate { number: 3, condition: large }];
+    insta::assert_snapshot!(chain_entry(&facts, &mount(), &predicates, 4).unwrap().listing());
 }

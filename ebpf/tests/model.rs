@@ -2,8 +2,9 @@
 //! and after missed exits what it says is either true or disproved by the stack.
 
 use faultline_ebpf::layout::members::SLOTS;
+use faultline_ebpf::layout::probe::Step as Frame;
 use faultline_ebpf::layout::{MAX_FRAMES, task};
-use faultline_ebpf::model::{Chain, TaskState, shows};
+use faultline_ebpf::model::{Chain, Entry, TaskState, shows};
 use proptest::prelude::*;
 
 const VERSION: u64 = 1;
@@ -13,11 +14,13 @@ const TOP: u64 = 1 << 20;
 /// What a task does next.
 #[derive(Debug, Clone)]
 enum Step {
-    Enter(u16),
+    /// Enters a function, with this value of its argument: predicate `n` holds where bit `n` is set.
+    Enter(u16, u8),
     Leave,
     /// Leaves without its exit program running.
     LeaveUnseen,
-    Reach,
+    /// Reaches the target, with this value of its argument.
+    Reach(u8),
 }
 
 /// A task with its true stack beside the model's idea of it. Activations take up stack of varying size, so
@@ -25,53 +28,102 @@ enum Step {
 #[derive(Default)]
 struct Task {
     state: TaskState,
-    stack: Vec<(u16, u64)>,
+    stack: Vec<Activation>,
+}
+
+#[derive(Clone, Copy)]
+struct Activation {
+    function: u16,
+    argument: u8,
+    tag: u64,
+}
+
+/// Whether a predicate holds for an argument.
+fn holds(predicate: u8, argument: u8) -> bool {
+    argument >> predicate & 1 == 1
 }
 
 impl Task {
     fn next_tag(&self, size: u64) -> u64 {
-        self.stack.last().map_or(TOP, |(_, tag)| *tag) - 8 * (1 + size)
+        self.stack.last().map_or(TOP, |activation| activation.tag) - 8 * (1 + size)
     }
 
-    fn enter(&mut self, chains: &[Chain], function: u16, draw: bool) {
+    fn enter(&mut self, chains: &[Chain], function: u16, argument: u8, draw: bool) {
         let tag = self.next_tag(u64::from(function));
-        self.state.enter(VERSION, chains, function, tag, |_| draw);
-        self.stack.push((function, tag));
+        self.stack.push(Activation { function, argument, tag });
+        let predicates = |predicate| holds(predicate, argument);
+        let has_predicates =
+            chains.iter().flat_map(|chain| &chain.frames).any(|f| f.function == function && f.predicate != 0);
+        let holds = has_predicates.then_some(&predicates as &dyn Fn(u8) -> bool);
+        let sites = self.sites();
+        self.state.enter(VERSION, chains, &Entry { function, tag, holds, sites: &sites }, |_| draw);
     }
 
     fn leave(&mut self, seen: bool) {
-        if let Some((_, tag)) = self.stack.pop()
+        if let Some(activation) = self.stack.pop()
             && seen
         {
-            self.state.exit(tag);
+            self.state.exit(activation.tag);
         }
     }
 
-    fn reach(&mut self, chains: &[Chain]) -> Vec<usize> {
+    fn reach(&mut self, chains: &[Chain], argument: u8) -> Vec<usize> {
         let tag = self.next_tag(0);
-        self.state.reach(VERSION, chains, tag).into_iter().map(|(slot, _)| slot).collect()
+        let reached = self.state.reach(VERSION, chains, tag, |predicate| holds(predicate, argument));
+        reached.into_iter().map(|(slot, _)| slot).collect()
     }
 
     /// The stack as a walk sees it, innermost first.
     fn sites(&self) -> Vec<u16> {
-        self.stack.iter().rev().map(|(function, _)| *function).collect()
+        self.stack.iter().rev().map(|activation| activation.function).collect()
     }
 
-    fn live(&self, chains: &[Chain]) -> Vec<usize> {
-        (0..chains.len()).filter(|slot| shows(&self.sites(), &chains[*slot])).collect()
+    fn recurses(&self) -> bool {
+        let sites = self.sites();
+        (1..sites.len()).any(|at| sites[at..].contains(&sites[at - 1]))
+    }
+
+    /// The slots whose frames are live in order, whatever their predicates.
+    fn live_by_function(&self, chains: &[Chain]) -> Vec<usize> {
+        let functions = |chain: &Chain| chain.frames.iter().map(|frame| frame.function).collect::<Vec<_>>();
+        (0..chains.len()).filter(|slot| shows(&self.sites(), &functions(&chains[*slot]))).collect()
+    }
+
+    /// The slots whose frames are live in order, each with its predicate, and whose own predicate holds.
+    fn live(&self, chains: &[Chain], argument: u8) -> Vec<usize> {
+        let is_live = |chain: &Chain| {
+            let mut wanted = chain.frames.iter().peekable();
+            for activation in &self.stack {
+                wanted.next_if(|frame| {
+                    frame.function == activation.function
+                        && (frame.predicate == 0 || holds(frame.predicate, activation.argument))
+                });
+            }
+            wanted.peek().is_none() && (chain.predicate == 0 || holds(chain.predicate, argument))
+        };
+        (0..chains.len()).filter(|slot| is_live(&chains[*slot])).collect()
     }
 }
 
 fn chains() -> impl Strategy<Value = Vec<Chain>> {
-    prop::collection::vec(prop::collection::vec(1u16..5, 1..5), 1..6)
+    let frame = (1u16..5, 0u8..3).prop_map(|(function, predicate)| Frame { function, predicate });
+    let chain = (prop::collection::vec(frame, 1..5), 0u8..3)
+        .prop_map(|(frames, predicate)| Chain { frames, predicate });
+    prop::collection::vec(chain, 1..6)
+}
+
+/// A chain of plain frames.
+fn plain(functions: &[u16]) -> Chain {
+    let frames = functions.iter().map(|function| Frame { function: *function, predicate: 0 });
+    Chain { frames: frames.collect(), predicate: 0 }
 }
 
 fn step(unseen: bool) -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1u16..6).prop_map(Step::Enter),
+        4 => (1u16..6, 0u8..8).prop_map(|(function, argument)| Step::Enter(function, argument)),
         3 => Just(Step::Leave),
         u32::from(unseen) => Just(Step::LeaveUnseen),
-        2 => Just(Step::Reach),
+        2 => (0u8..8).prop_map(Step::Reach),
     ]
 }
 
@@ -85,10 +137,12 @@ proptest! {
         for step in steps {
             match step {
                 // Beyond the records kept a match may be missed; the next property covers that.
-                Step::Enter(_) if task.stack.len() >= task::DEPTH_MAX => {}
-                Step::Enter(function) => task.enter(&chains, function, true),
+                Step::Enter(..) if task.stack.len() >= task::DEPTH_MAX => {}
+                Step::Enter(function, argument) => task.enter(&chains, function, argument, true),
                 Step::Leave | Step::LeaveUnseen => task.leave(true),
-                Step::Reach => prop_assert_eq!(task.reach(&chains), task.live(&chains)),
+                Step::Reach(argument) => {
+                    prop_assert_eq!(task.reach(&chains, argument), task.live(&chains, argument));
+                }
             }
         }
     }
@@ -101,13 +155,15 @@ proptest! {
         let mut task = Task::default();
         for step in steps {
             match step {
-                Step::Enter(function) => task.enter(&chains, function, true),
+                Step::Enter(function, argument) => task.enter(&chains, function, argument, true),
                 Step::Leave => task.leave(true),
                 Step::LeaveUnseen => task.leave(false),
-                Step::Reach => {
-                    let claimed = task.reach(&chains);
+                Step::Reach(argument) => {
+                    let claimed = task.reach(&chains, argument);
                     if task.state.is_proven(&task.sites()) {
-                        let live = task.live(&chains);
+                        let live = task.live(&chains, argument);
+                        // A stack tells functions, and not which activation of one a predicate held for.
+                        let live = if task.recurses() { task.live_by_function(&chains) } else { live };
                         prop_assert!(claimed.iter().all(|slot| live.contains(slot)));
                     } else {
                         task.state.clear();
@@ -121,10 +177,10 @@ proptest! {
     #[test]
     fn a_task_that_left_everything_holds_nothing(
         chains in chains(),
-        calls in prop::collection::vec(1u16..6, 0..60),
+        calls in prop::collection::vec((1u16..6, 0u8..8), 0..60),
     ) {
         let mut task = Task::default();
-        calls.iter().for_each(|function| task.enter(&chains, *function, true));
+        calls.iter().for_each(|(function, argument)| task.enter(&chains, *function, *argument, true));
         calls.iter().for_each(|_| task.leave(true));
         prop_assert_eq!(task.state.progress, 0);
         prop_assert!(task.state.records.is_empty());
@@ -133,41 +189,41 @@ proptest! {
     #[test]
     fn another_member_list_forgets_every_position(
         chains in chains(),
-        calls in prop::collection::vec(1u16..5, 1..20),
+        calls in prop::collection::vec((1u16..5, 0u8..8), 1..20),
     ) {
         let mut task = Task::default();
-        calls.iter().for_each(|function| task.enter(&chains, *function, true));
-        prop_assert!(task.state.reach(VERSION + 1, &chains, 8).is_empty());
+        calls.iter().for_each(|(function, argument)| task.enter(&chains, *function, *argument, true));
+        prop_assert!(task.state.reach(VERSION + 1, &chains, 8, |_| true).is_empty());
     }
 }
 
 #[test]
 fn the_largest_chains_in_every_slot_fit_the_words() {
-    let chains = vec![vec![1; MAX_FRAMES]; SLOTS];
+    let chains = vec![plain(&[1; MAX_FRAMES]); SLOTS];
     let mut task = Task::default();
     for _ in 0..MAX_FRAMES {
-        assert!(task.reach(&chains).is_empty());
-        task.enter(&chains, 1, true);
+        assert!(task.reach(&chains, 0).is_empty());
+        task.enter(&chains, 1, 0, true);
     }
-    assert_eq!(task.reach(&chains), (0..SLOTS).collect::<Vec<_>>());
-    task.enter(&chains, 1, true);
-    assert_eq!(task.reach(&chains).len(), SLOTS, "a complete chain does not run over into its neighbour");
+    assert_eq!(task.reach(&chains, 0), (0..SLOTS).collect::<Vec<_>>());
+    task.enter(&chains, 1, 0, true);
+    assert_eq!(task.reach(&chains, 0).len(), SLOTS, "a complete chain does not run over into its neighbour");
 }
 
 #[test]
 fn the_outermost_activation_draws_for_all_inside_it() {
-    let chains = vec![vec![1, 2]];
+    let chains = vec![plain(&[1, 2])];
     let mut task = Task::default();
-    task.enter(&chains, 1, false);
+    task.enter(&chains, 1, 0, false);
     for _ in 0..3 {
-        task.enter(&chains, 2, true);
+        task.enter(&chains, 2, 0, true);
         let tag = task.next_tag(0);
-        assert_eq!(task.state.reach(VERSION, &chains, tag), [(0, false)]);
+        assert_eq!(task.state.reach(VERSION, &chains, tag, |_| true), [(0, false)]);
         task.leave(true);
     }
     task.leave(true);
-    task.enter(&chains, 1, true);
-    task.enter(&chains, 2, false);
+    task.enter(&chains, 1, 0, true);
+    task.enter(&chains, 2, 0, false);
     let tag = task.next_tag(0);
-    assert_eq!(task.state.reach(VERSION, &chains, tag), [(0, true)]);
+    assert_eq!(task.state.reach(VERSION, &chains, tag, |_| true), [(0, true)]);
 }

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use faultline_api::{CallChain, Frame};
 use faultline_ebpf::asm::{Asm, Attach, Program, Reg};
 use faultline_ebpf::btf::Btf;
 use faultline_node_agent::kernel::{
@@ -128,13 +129,20 @@ fn spec(id: u64, frames: &[String], scope: &Path) -> ProbeSpec {
     ProbeSpec {
         id: ProbeId(id),
         fault: FaultKind::Slab,
-        frames: frames.to_vec(),
+        call_chain: CallChain {
+            frames: frames.iter().map(|function| frame(function)).collect(),
+            target: None,
+        },
         probability: 100,
         times: None,
         ends: BootNanos::NEVER,
         budget: BudgetKey([0; 16]),
         scope: vec![scope.to_owned()],
     }
+}
+
+fn frame(function: &str) -> Frame {
+    Frame { function: function.to_owned(), predicate: None }
 }
 
 /// The floor of injection: a program that does nothing.

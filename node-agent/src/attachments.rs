@@ -95,7 +95,7 @@ fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {
             Fault::Page => FaultKind::Page,
             Fault::Bio => FaultKind::Bio,
         },
-        frames: probe.call_chain.frames.iter().map(|frame| frame.function.clone()).collect(),
+        call_chain: probe.call_chain.clone(),
         probability: probe.probability.get(),
         times: *times,
         ends: *ends,

@@ -115,10 +115,23 @@ fn state() -> impl Strategy<Value = ProbeState> {
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
-    any::<[u64; 8]>().prop_map(
-        |[hits, matches, sampled_out, exhausted, expired, guarded, missed_returns, injections]| Counters {
+    any::<[u64; 10]>().prop_map(
+        |[
             hits,
             matches,
+            rejected,
+            unread,
+            sampled_out,
+            exhausted,
+            expired,
+            guarded,
+            missed_returns,
+            injections,
+        ]| Counters {
+            hits,
+            matches,
+            rejected,
+            unread,
             sampled_out,
             exhausted,
             expired,

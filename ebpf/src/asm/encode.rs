@@ -17,6 +17,7 @@ const OP_JUMP: u8 = 0x00;
 const OP_CALL: u8 = 0x80;
 const OP_EXIT: u8 = 0x90;
 const LOAD_WIDE: u8 = 0x18;
+const ATOMIC_ADD: i32 = 0x00;
 const ATOMIC_OR: i32 = 0x40;
 const ATOMIC_COMPARE_EXCHANGE: i32 = 0xf1;
 /// `src` of a wide load: a map, the address of a map's value, a kernel variable.
@@ -26,7 +27,7 @@ const PSEUDO_BTF_ID: u8 = 3;
 /// `src` of a call: a function of the same program.
 const PSEUDO_CALL: u8 = 1;
 
-/// A mistake in generated code. None can be provoked by data: probes are not part of programs.
+/// Why lines are no program. Only long predicates can provoke it: nothing else of a probe is part of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AsmError {
     /// A jump names a label that no line binds.
@@ -141,6 +142,7 @@ impl Asm {
                 imm: 0,
             }),
             Line::Store { width, base, off, src, .. } => out.push(store(width, base, off, src)),
+            Line::AtomicAdd { base, off, src } => out.push(atomic(base, off, src, ATOMIC_ADD)),
             Line::AtomicOr { base, off, src } => out.push(atomic(base, off, src, ATOMIC_OR)),
             Line::CompareExchange { base, off, src } => {
                 out.push(atomic(base, off, src, ATOMIC_COMPARE_EXCHANGE));

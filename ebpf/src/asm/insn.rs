@@ -38,6 +38,8 @@ impl Reg {
 /// Width of a memory access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
+    /// 1 byte.
+    U8,
     /// 2 bytes.
     U16,
     /// 4 bytes.
@@ -51,12 +53,14 @@ impl Width {
         match self {
             Self::U32 => 0x00,
             Self::U16 => 0x08,
+            Self::U8 => 0x10,
             Self::U64 => 0x18,
         }
     }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::U8 => "u8",
             Self::U16 => "u16",
             Self::U32 => "u32",
             Self::U64 => "u64",
@@ -71,15 +75,23 @@ pub enum Alu {
     Add,
     /// `-=`
     Sub,
+    /// `*=`
+    Mul,
+    /// `/=`, unsigned; by 0 it is 0
+    Div,
     /// `|=`
     Or,
     /// `&=`
     And,
+    /// `^=`
+    Xor,
     /// `<<=`, the count taken modulo 64
     Shl,
     /// `>>=`, the count taken modulo 64
     Shr,
-    /// `%=`, unsigned
+    /// `>>=` that keeps the sign, the count taken modulo 64
+    SignedShr,
+    /// `%=`, unsigned; by 0 it leaves the value
     Mod,
     /// `=`
     Mov,
@@ -90,12 +102,16 @@ impl Alu {
         match self {
             Self::Add => 0x00,
             Self::Sub => 0x10,
+            Self::Mul => 0x20,
+            Self::Div => 0x30,
             Self::Or => 0x40,
             Self::And => 0x50,
             Self::Shl => 0x60,
             Self::Shr => 0x70,
             Self::Mod => 0x90,
+            Self::Xor => 0xa0,
             Self::Mov => 0xb0,
+            Self::SignedShr => 0xc0,
         }
     }
 
@@ -103,11 +119,15 @@ impl Alu {
         match self {
             Self::Add => "+=",
             Self::Sub => "-=",
+            Self::Mul => "*=",
+            Self::Div => "/=",
             Self::Or => "|=",
             Self::And => "&=",
             Self::Shl => "<<=",
             Self::Shr => ">>=",
             Self::Mod => "%=",
+            Self::Xor => "^=",
+            Self::SignedShr => "s>>=",
             Self::Mov => "=",
         }
     }
@@ -124,10 +144,20 @@ pub enum Cond {
     Ge,
     /// `>`
     Gt,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
     /// `&`: some bit in common
     Set,
     /// `<`, signed
     SignedLt,
+    /// `<=`, signed
+    SignedLe,
+    /// `>`, signed
+    SignedGt,
+    /// `>=`, signed
+    SignedGe,
 }
 
 impl Cond {
@@ -138,7 +168,12 @@ impl Cond {
             Self::Ge => 0x30,
             Self::Set => 0x40,
             Self::Ne => 0x50,
+            Self::SignedGt => 0x60,
+            Self::SignedGe => 0x70,
+            Self::Lt => 0xa0,
+            Self::Le => 0xb0,
             Self::SignedLt => 0xc0,
+            Self::SignedLe => 0xd0,
         }
     }
 
@@ -149,7 +184,12 @@ impl Cond {
             Self::Ge => ">=",
             Self::Gt => ">",
             Self::Set => "&",
+            Self::Lt => "<",
+            Self::Le => "<=",
             Self::SignedLt => "s<",
+            Self::SignedLe => "s<=",
+            Self::SignedGt => "s>",
+            Self::SignedGe => "s>=",
         }
     }
 }

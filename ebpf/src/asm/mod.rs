@@ -38,6 +38,11 @@ pub(crate) enum Line {
         src: Operand,
         what: &'static str,
     },
+    AtomicAdd {
+        base: Reg,
+        off: i16,
+        src: Reg,
+    },
     AtomicOr {
         base: Reg,
         off: i16,
@@ -142,6 +147,11 @@ impl Asm {
         self.load(Width::U64, scratch, base, off, what);
         self.alu(Alu::Add, scratch, 1);
         self.store(Width::U64, base, off, scratch, what);
+    }
+
+    /// Atomically `*(u64 *)(base + off) += src`.
+    pub fn atomic_add(&mut self, base: Reg, off: i16, src: Reg) {
+        self.lines.push(Line::AtomicAdd { base, off, src });
     }
 
     /// Atomically `*(u64 *)(base + off) |= src`.

@@ -13,10 +13,20 @@ pub enum Helper {
     Random,
     /// `bpf_get_current_pid_tgid`
     CurrentPidTgid,
+    /// `bpf_get_current_task`
+    TaskAddress,
     /// `bpf_get_stack`
     Stack,
     /// `bpf_get_current_cgroup_id`
     CurrentCgroup,
+    /// `bpf_probe_read_user`
+    ReadUser,
+    /// `bpf_probe_read_kernel`
+    ReadKernel,
+    /// `bpf_probe_read_user_str`
+    ReadUserText,
+    /// `bpf_probe_read_kernel_str`
+    ReadKernelText,
     /// `bpf_ktime_get_boot_ns`
     BootTime,
     /// `bpf_this_cpu_ptr`
@@ -35,13 +45,23 @@ impl Helper {
             Self::MapDelete => 3,
             Self::Random => 7,
             Self::CurrentPidTgid => 14,
+            Self::TaskAddress => 35,
             Self::Stack => 67,
             Self::CurrentCgroup => 80,
+            Self::ReadUser => 112,
+            Self::ReadKernel => 113,
+            Self::ReadUserText => 114,
+            Self::ReadKernelText => 115,
             Self::BootTime => 125,
             Self::ThisCpu => 154,
             Self::TaskStorage => 156,
             Self::CurrentTask => 158,
         }
+    }
+
+    /// Whether it copies a text: those answer with its length, or with a negative number.
+    pub(crate) const fn is_text(self) -> bool {
+        matches!(self, Self::ReadUserText | Self::ReadKernelText)
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -51,8 +71,13 @@ impl Helper {
             Self::MapDelete => "map_delete_elem",
             Self::Random => "get_prandom_u32",
             Self::CurrentPidTgid => "get_current_pid_tgid",
+            Self::TaskAddress => "get_current_task",
             Self::Stack => "get_stack",
             Self::CurrentCgroup => "get_current_cgroup_id",
+            Self::ReadUser => "probe_read_user",
+            Self::ReadKernel => "probe_read_kernel",
+            Self::ReadUserText => "probe_read_user_str",
+            Self::ReadKernelText => "probe_read_kernel_str",
             Self::BootTime => "ktime_get_boot_ns",
             Self::ThisCpu => "this_cpu_ptr",
             Self::TaskStorage => "task_storage_get",

@@ -1,51 +1,65 @@
 //! The programs on a chain function: at its entry they advance, at its exit they settle.
 
-use super::frame::{BEFORE, DRAWS, GAIN, HOT, LIST, OPENED, SLOT, STATE};
-use super::{ChainFunction, fastpath, matching, sampling, scope};
+use super::frame::{BEFORE, DRAWS, GAIN, HOT, KEY, LIST, OPENED, REFUSAL, SLOT, STATE};
+use super::predicates::{self, Predicate, Predicates};
+use super::{ChainFunction, fastpath, matching, sampling, scope, stackwalk};
 use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
 use crate::facts::Facts;
 use crate::layout::globals::Unit;
 use crate::layout::{members, off, probe, task};
 
-/// The program at the entry of a chain function.
+/// The program at the entry of a chain function, with the predicates that frames on it have.
 ///
 /// # Errors
-/// A mistake in the code generator.
-pub fn chain_entry(facts: &Facts, function: &ChainFunction, generation: u64) -> Result<Program, AsmError> {
+/// The predicates are too long for one program.
+pub fn chain_entry(
+    facts: &Facts,
+    function: &ChainFunction,
+    predicates: &[Predicate],
+    generation: u64,
+) -> Result<Program, AsmError> {
     let mut asm = Asm::new();
     let out = asm.label("out");
-    head(&mut asm, facts, function, generation, out);
+    head(&mut asm);
+    scope::generation(&mut asm, Unit::Function(function.number), generation, out);
+    scope::interrupts(&mut asm, facts.preempt, out);
     scope::members(&mut asm, out);
     asm.load(Width::U32, Reg::R1, LIST, off(members::CHAINED), "chained");
     asm.jump_if(Cond::Eq, Reg::R1, 0, out);
-    progress_so_far(&mut asm);
-    every_probe(&mut asm, function.number);
+    let predicates = Predicates::begin(&mut asm, predicates);
+    progress_so_far(&mut asm, function.address, !predicates.is_empty());
+    if !predicates.is_empty() {
+        ask(&mut asm, function.number);
+        predicates.evaluate(&mut asm);
+    }
+    every_probe(&mut asm, function.number, &predicates);
     remember(&mut asm, function.address, out);
     tail(&mut asm, out);
+    predicates.functions(&mut asm);
     asm.finish(&format!("fl_in_{}", function.number), Attach::Entry(function.name.clone()), function.btf_id)
 }
 
-/// The program at the exit of a chain function.
+/// The program at the exit of a chain function. Whatever the generation: what it does is right for every activation
+/// that ends, and doing it twice changes nothing, so it stays when the entry program is replaced.
 ///
 /// # Errors
 /// A mistake in the code generator.
-pub fn chain_exit(facts: &Facts, function: &ChainFunction, generation: u64) -> Result<Program, AsmError> {
+pub fn chain_exit(facts: &Facts, function: &ChainFunction) -> Result<Program, AsmError> {
     let mut asm = Asm::new();
     let out = asm.label("out");
-    head(&mut asm, facts, function, generation, out);
+    head(&mut asm);
+    scope::interrupts(&mut asm, facts.preempt, out);
     scope::find_state(&mut asm, out);
     matching::settle(&mut asm);
     tail(&mut asm, out);
     asm.finish(&format!("fl_out_{}", function.number), Attach::Exit(function.name.clone()), function.btf_id)
 }
 
-fn head(asm: &mut Asm, facts: &Facts, function: &ChainFunction, generation: u64, out: Label) {
+fn head(asm: &mut Asm) {
     let slow = fastpath::emit(asm);
     asm.bind(slow);
     asm.note("slow path: some probe may apply");
     scope::arguments(asm);
-    scope::generation(asm, Unit::Function(function.number), generation, out);
-    scope::interrupts(asm, facts.preempt, out);
 }
 
 fn tail(asm: &mut Asm, out: Label) {
@@ -54,7 +68,7 @@ fn tail(asm: &mut Asm, out: Label) {
     asm.exit();
 }
 
-fn progress_so_far(asm: &mut Asm) {
+fn progress_so_far(asm: &mut Asm, site: u64, has_predicates: bool) {
     let fresh = asm.label("fresh");
     asm.mov(Reg::R1, 0);
     scope::veil(asm, Reg::R1, Reg::R2);
@@ -62,12 +76,53 @@ fn progress_so_far(asm: &mut Asm) {
     scope::find_state(asm, fresh);
     scope::refresh_state(asm);
     matching::settle(asm);
+    if has_predicates {
+        stackwalk::recheck(asm, site);
+    }
     asm.load(Width::U64, Reg::R1, STATE, off(task::PROGRESS), "progress");
     asm.store(Width::U64, Reg::Fp, BEFORE, Reg::R1, "progress before");
     asm.bind(fresh);
 }
 
-fn every_probe(asm: &mut Asm, number: u16) {
+/// Asks for the predicate of every step that waits for this function.
+fn ask(asm: &mut Asm, number: u16) {
+    let (slot, next, end) = (asm.label("ask"), asm.label("asked"), asm.label("all_asked"));
+    asm.mov(SLOT, 0);
+    asm.bind(slot);
+    scope::next_key(asm, end);
+    waiting_step(asm, number, true, next);
+    predicates::ask(asm);
+    asm.bind(next);
+    asm.alu(Alu::Add, SLOT, 1);
+    asm.jump(slot);
+    asm.bind(end);
+}
+
+/// Leaves for `next` unless the slot's chain waits for this function. R1 = its position, R2 = the number of the
+/// predicate that must hold, R3 = where the slot is in the word of progress.
+///
+/// A step that asks for a predicate is none of a program that has no predicates: its whole word is compared.
+fn waiting_step(asm: &mut Asm, number: u16, has_predicates: bool, next: Label) {
+    asm.map(Reg::R1, MapId::Probes);
+    asm.call(Helper::MapLookup);
+    asm.jump_if(Cond::Eq, Reg::R0, 0, next);
+    asm.load(Width::U64, Reg::R1, Reg::Fp, BEFORE, "progress before");
+    matching::slot_progress(asm, Reg::R1);
+    asm.mov(Reg::R2, Reg::R1);
+    asm.alu(Alu::Shl, Reg::R2, 1);
+    asm.alu(Alu::Add, Reg::R0, Reg::R2);
+    asm.load(Width::U16, Reg::R2, Reg::R0, off(probe::STEPS), "step");
+    if has_predicates {
+        asm.mov(Reg::R4, Reg::R2);
+        asm.alu(Alu::And, Reg::R4, (1 << probe::FUNCTION_BITS) - 1);
+        asm.jump_if(Cond::Ne, Reg::R4, i32::from(number), next);
+        predicates::of_step(asm);
+    } else {
+        asm.jump_if(Cond::Ne, Reg::R2, i32::from(number), next);
+    }
+}
+
+fn every_probe(asm: &mut Asm, number: u16, predicates: &Predicates<'_>) {
     let (slot, next, end) = (asm.label("slot"), asm.label("next"), asm.label("end"));
     asm.mov(Reg::R1, 0);
     scope::veil(asm, Reg::R1, Reg::R2);
@@ -78,21 +133,21 @@ fn every_probe(asm: &mut Asm, number: u16) {
     asm.bind(slot);
     scope::next_key(asm, end);
     asm.note("does the slot's chain wait for this function?");
-    asm.map(Reg::R1, MapId::Probes);
-    asm.call(Helper::MapLookup);
-    asm.jump_if(Cond::Eq, Reg::R0, 0, next);
-    asm.load(Width::U64, Reg::R1, Reg::Fp, BEFORE, "progress before");
-    matching::slot_progress(asm, Reg::R1);
-    asm.mov(Reg::R2, Reg::R1);
-    asm.alu(Alu::Shl, Reg::R2, 1);
-    asm.alu(Alu::Add, Reg::R0, Reg::R2);
-    asm.load(Width::U16, Reg::R2, Reg::R0, off(probe::FUNCTIONS), "function");
-    asm.jump_if(Cond::Ne, Reg::R2, i32::from(number), next);
+    waiting_step(asm, number, !predicates.is_empty(), next);
+    let refused = (!predicates.is_empty()).then(|| asm.label("refused"));
+    if let Some(refused) = refused {
+        predicates::unless_held(asm, refused);
+    }
     asm.mov(Reg::R2, 1);
     asm.alu(Alu::Shl, Reg::R2, Reg::R3);
     merge(asm, GAIN, "gain");
     asm.jump_if(Cond::Ne, Reg::R1, 0, next);
     open_slot(asm, next);
+    if let Some(refused) = refused {
+        asm.jump(next);
+        asm.bind(refused);
+        count_refusal(asm, next);
+    }
     asm.bind(next);
     asm.alu(Alu::Add, SLOT, 1);
     asm.jump(slot);
@@ -109,6 +164,19 @@ fn open_slot(asm: &mut Asm, next: Label) {
     sampling::draw(asm, HOT, next);
     slot_bit(asm);
     merge(asm, DRAWS, "draws");
+}
+
+/// Counts that the predicate whose number is in R2 turned the slot down.
+fn count_refusal(asm: &mut Asm, next: Label) {
+    asm.note("a predicate turned it down");
+    predicates::is_unread(asm);
+    asm.store(Width::U64, Reg::Fp, REFUSAL, Reg::R4, "unread");
+    asm.load(Width::U64, Reg::R2, Reg::Fp, KEY, "key");
+    asm.map(Reg::R1, MapId::Counters);
+    asm.call(Helper::MapLookup);
+    asm.jump_if(Cond::Eq, Reg::R0, 0, next);
+    asm.load(Width::U64, Reg::R4, Reg::Fp, REFUSAL, "unread");
+    predicates::count_refusal(asm);
 }
 
 fn slot_bit(asm: &mut Asm) {

@@ -32,6 +32,15 @@ pub(super) const DISPROVED: i16 = -72;
 /// Version of the member list as first read.
 pub(super) const LISTED: i16 = -80;
 
+/// Predicates that some slot asks for, one bit each.
+pub(super) const NEEDED: i16 = -88;
+/// Predicates that hold.
+pub(super) const HELD: i16 = -96;
+/// Predicates that could not be evaluated.
+pub(super) const UNREAD: i16 = -104;
+
+/// Entry program: offset of the counter that a refused slot adds to.
+pub(super) const REFUSAL: i16 = PROBE;
 /// Entry program: progress before this activation.
 pub(super) const BEFORE: i16 = VERDICT;
 /// Entry program: what the activation adds to it.

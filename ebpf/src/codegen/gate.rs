@@ -1,18 +1,24 @@
 //! The gate: the program on a target function that decides whether it fails.
 
 use super::frame::{ANSWER, COUNTERS, DISPROVED, HOT, KEY, LIST, NOW, PROBE, SLOT, STATE, VERDICT};
+use super::predicates::{self, Predicate, Predicates};
 use super::{budget, fastpath, guards, matching, sampling, scope, stackwalk};
 use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
 use crate::facts::{Facts, TargetFacts};
 use crate::layout::counters::{self, Counter};
 use crate::layout::globals::Unit;
-use crate::layout::{hot, members, off, probe, task};
+use crate::layout::{MAX_FRAMES, hot, members, off, probe, task};
 
-/// The gate of a target.
+/// The gate of a target, with the predicates that probes have on it.
 ///
 /// # Errors
-/// A mistake in the code generator.
-pub fn gate(facts: &Facts, target: &TargetFacts, generation: u64) -> Result<Program, AsmError> {
+/// The predicates are too long for one program.
+pub fn gate(
+    facts: &Facts,
+    target: &TargetFacts,
+    predicates: &[Predicate],
+    generation: u64,
+) -> Result<Program, AsmError> {
     let mut asm = Asm::new();
     let slow = fastpath::emit(&mut asm);
     let out = asm.label("out");
@@ -24,12 +30,18 @@ pub fn gate(facts: &Facts, target: &TargetFacts, generation: u64) -> Result<Prog
     scope::members(&mut asm, out);
     task_state(&mut asm);
     guards::emit(&mut asm, facts, target);
-    prove(&mut asm, target);
-    every_probe(&mut asm, target, out);
+    let predicates = Predicates::begin(&mut asm, predicates);
+    if !predicates.is_empty() {
+        ask(&mut asm, target);
+        predicates.evaluate(&mut asm);
+    }
+    prove(&mut asm, target, &predicates);
+    every_probe(&mut asm, target, &predicates, out);
     asm.note("not for us");
     asm.bind(out);
     asm.mov(Reg::R0, 0);
     asm.exit();
+    predicates.functions(&mut asm);
     let function = target.target.function();
     asm.finish(&format!("fl_{function}"), Attach::ModifyReturn(function.to_owned()), target.btf_id)
 }
@@ -48,6 +60,7 @@ fn task_state(asm: &mut Asm) {
 /// Where a slot's evaluation may end.
 struct Exits {
     next: Label,
+    refused: Label,
     rejected: Label,
     disproved: Label,
     exhausted: Label,
@@ -55,10 +68,11 @@ struct Exits {
     expired: Label,
 }
 
-fn every_probe(asm: &mut Asm, target: &TargetFacts, out: Label) {
+fn every_probe(asm: &mut Asm, target: &TargetFacts, predicates: &Predicates<'_>, out: Label) {
     let (slot, end) = (asm.label("slot"), asm.label("end"));
     let exits = Exits {
         next: asm.label("next"),
+        refused: asm.label("refused"),
         rejected: asm.label("rejected"),
         disproved: asm.label("disproved"),
         exhausted: asm.label("exhausted"),
@@ -69,8 +83,8 @@ fn every_probe(asm: &mut Asm, target: &TargetFacts, out: Label) {
     asm.mov(SLOT, 0);
     asm.bind(slot);
     scope::next_key(asm, end);
-    one_probe(asm, target, &exits);
-    rejections(asm, &exits);
+    one_probe(asm, target, predicates, &exits);
+    rejections(asm, predicates, &exits);
     asm.bind(exits.next);
     asm.alu(Alu::Add, SLOT, 1);
     asm.jump(slot);
@@ -82,7 +96,7 @@ fn every_probe(asm: &mut Asm, target: &TargetFacts, out: Label) {
     asm.exit();
 }
 
-fn one_probe(asm: &mut Asm, target: &TargetFacts, exits: &Exits) {
+fn one_probe(asm: &mut Asm, target: &TargetFacts, predicates: &Predicates<'_>, exits: &Exits) {
     let (free, plain, ticket) = (asm.label("free"), asm.label("plain"), asm.label("ticket"));
     find_probe(asm, target, exits.next);
     count(asm, Counter::Hits);
@@ -96,9 +110,13 @@ fn one_probe(asm: &mut Asm, target: &TargetFacts, exits: &Exits) {
     asm.load(Width::U64, Reg::R1, Reg::Fp, PROBE, "probe");
     asm.load(Width::U32, Reg::R1, Reg::R1, off(probe::FRAMES), "frames");
     asm.jump_if(Cond::Eq, Reg::R1, 0, plain);
+    asm.jump_if(Cond::Eq, STATE, 0, exits.next);
+    frames_live(asm, exits.next);
+    own_predicate(asm, predicates, exits);
     chain_matched(asm, exits);
     asm.jump(ticket);
     asm.bind(plain);
+    own_predicate(asm, predicates, exits);
     count(asm, Counter::Matches);
     sampling::draw(asm, HOT, exits.rejected);
     asm.bind(ticket);
@@ -141,10 +159,53 @@ fn probe_end(asm: &mut Asm, expired: Label) {
     asm.jump_if(Cond::Ge, Reg::R2, Reg::R1, expired);
 }
 
-/// R1 holds the number of frames.
+/// The target's own predicate, of the probe that is kept on the stack.
+fn own_predicate(asm: &mut Asm, predicates: &Predicates<'_>, exits: &Exits) {
+    if predicates.is_empty() {
+        return;
+    }
+    asm.load(Width::U64, Reg::R0, Reg::Fp, PROBE, "probe");
+    last_step(asm);
+    predicates::unless_held(asm, exits.refused);
+}
+
+/// R2 = the number of the target's own predicate, of the probe that R0 points to.
+fn last_step(asm: &mut Asm) {
+    asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::FRAMES), "frames");
+    asm.alu(Alu::And, Reg::R1, i32::try_from(MAX_FRAMES).unwrap_or(0));
+    asm.alu(Alu::Shl, Reg::R1, 1);
+    asm.alu(Alu::Add, Reg::R0, Reg::R1);
+    asm.load(Width::U16, Reg::R2, Reg::R0, off(probe::STEPS), "last step");
+    predicates::of_step(asm);
+}
+const _: () = assert!(MAX_FRAMES == 15, "a number of frames is masked with it");
+
+/// Before the probes have their turn: asks for the predicate of each whose frames are live, where anything may be
+/// injected at all.
+fn ask(asm: &mut Asm, target: &TargetFacts) {
+    let (slot, plain, next, end) =
+        (asm.label("ask"), asm.label("ask_plain"), asm.label("asked"), asm.label("all_asked"));
+    asm.load(Width::U64, Reg::R1, Reg::Fp, VERDICT, "verdict");
+    asm.jump_if(Cond::Ne, Reg::R1, 0, end);
+    asm.mov(SLOT, 0);
+    asm.bind(slot);
+    scope::next_key(asm, end);
+    probe_of_target(asm, target, next);
+    asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::FRAMES), "frames");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, plain);
+    asm.jump_if(Cond::Eq, STATE, 0, next);
+    frames_live(asm, next);
+    asm.bind(plain);
+    last_step(asm);
+    predicates::ask(asm);
+    asm.bind(next);
+    asm.alu(Alu::Add, SLOT, 1);
+    asm.jump(slot);
+    asm.bind(end);
+}
+
+/// The frames are live.
 fn chain_matched(asm: &mut Asm, exits: &Exits) {
-    asm.jump_if(Cond::Eq, STATE, 0, exits.next);
-    frames_live(asm, exits.next);
     count(asm, Counter::Matches);
     drawn(asm, exits.rejected);
     asm.load(Width::U64, Reg::R1, Reg::Fp, DISPROVED, "disproved");
@@ -153,7 +214,7 @@ fn chain_matched(asm: &mut Asm, exits: &Exits) {
 
 /// Before the probes have their turn: if one of them is about to inject for a chain, holds the records against
 /// the stack, once for all of them.
-fn prove(asm: &mut Asm, target: &TargetFacts) {
+fn prove(asm: &mut Asm, target: &TargetFacts, predicates: &Predicates<'_>) {
     let (look, skip, trusted) = (asm.label("look"), asm.label("skip"), asm.label("trusted"));
     let walk = asm.label("walk");
     store_veiled(asm, DISPROVED, 0, "disproved");
@@ -169,6 +230,10 @@ fn prove(asm: &mut Asm, target: &TargetFacts) {
     asm.jump_if(Cond::Eq, Reg::R1, 0, skip);
     frames_live(asm, skip);
     drawn(asm, skip);
+    if !predicates.is_empty() {
+        last_step(asm);
+        predicates::unless_held(asm, skip);
+    }
     asm.jump(walk);
     asm.bind(skip);
     asm.alu(Alu::Add, SLOT, 1);
@@ -204,7 +269,7 @@ fn forget_disproved(asm: &mut Asm) {
     asm.bind(borne_out);
 }
 
-fn rejections(asm: &mut Asm, exits: &Exits) {
+fn rejections(asm: &mut Asm, predicates: &Predicates<'_>, exits: &Exits) {
     asm.note("why not, counted");
     for (label, counter) in [
         (exits.expired, Counter::Expired),
@@ -214,6 +279,13 @@ fn rejections(asm: &mut Asm, exits: &Exits) {
     ] {
         asm.bind(label);
         count(asm, counter);
+        asm.jump(exits.next);
+    }
+    if !predicates.is_empty() {
+        asm.bind(exits.refused);
+        predicates::is_unread(asm);
+        asm.load(Width::U64, Reg::R0, Reg::Fp, COUNTERS, "counters");
+        predicates::count_refusal(asm);
         asm.jump(exits.next);
     }
     asm.bind(exits.disproved);

@@ -6,11 +6,13 @@
 mod budget;
 mod cgroups;
 mod chain;
+mod expression;
 mod fastpath;
 mod frame;
 mod gate;
 mod guards;
 mod matching;
+mod predicates;
 mod sampling;
 mod scope;
 mod stackwalk;
@@ -18,6 +20,7 @@ mod stackwalk;
 pub use cgroups::{cgroup_made, cgroup_removed};
 pub use chain::{chain_entry, chain_exit};
 pub use gate::gate;
+pub use predicates::Predicate;
 
 /// A function of a chain, in this kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a probe saw and did: an array of 64-bit words per CPU.
 //!
-//! Programs add without atomics: the kernel lets a program run once at a time on a CPU, and all words of a
-//! probe but none other are written by the one gate of its target.
+//! A gate adds without atomics: the kernel lets a program run once at a time on a CPU, and only the one gate of a
+//! probe's target writes its words. The two words that programs of chain functions write too are added to atomically.
 
 /// A word of the array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,10 @@ pub enum Counter {
     Own,
     /// Faults injected.
     Injections,
+    /// Entries that a predicate turned down: of frames that the chain waited for, and of the target.
+    Rejected,
+    /// Entries turned down because what a predicate asks for could not be read.
+    Unread,
 }
 
 impl Counter {
@@ -67,12 +71,14 @@ impl Counter {
             Self::Protected => "refused: protected",
             Self::Own => "refused: own",
             Self::Injections => "injections",
+            Self::Rejected => "rejected",
+            Self::Unread => "unread",
         }
     }
 }
 
 /// Words per probe and CPU: a power of two, so that a masked offset stays inside.
-pub const WORDS: usize = 16;
+pub const WORDS: usize = 32;
 
 /// Size of an entry in bytes.
 pub const SIZE: usize = 8 * WORDS;

@@ -24,6 +24,9 @@ pub const MAX_FRAMES: usize = 15;
 /// so this is a guard and not a capacity.
 pub const MAX_FUNCTIONS: u16 = 256;
 
+/// Predicates that one function or target can carry at a time: a step of a chain names them in six bits.
+pub const MAX_PREDICATES: u16 = 63;
+
 /// Budgets that are kept, of live and of past runs, until the agent forgets them.
 pub const MAX_BUDGETS: u32 = 8192;
 

@@ -1,6 +1,6 @@
 //! A probe's unchanging part.
 
-use super::{MAX_FRAMES, put};
+use super::{MAX_FRAMES, MAX_FUNCTIONS, MAX_PREDICATES, put};
 use crate::Target;
 
 /// Target, as [`Target::code`].
@@ -9,12 +9,34 @@ pub const TARGET: usize = 0;
 pub const FRAMES: usize = 4;
 /// Key of its budget.
 pub const BUDGET: usize = 8;
-/// Number of the function of each frame, 16 bits each, outermost first; 0 ends the list.
+/// The steps of its chain, 16 bits each, outermost first: see [`Step`]. The last is the target's own.
 ///
-/// There is one place more than there can be frames, so that a finished chain reads a 0 and never advances.
-pub const FUNCTIONS: usize = 24;
+/// There is one place more than there can be frames: the target's step has no function, so a finished chain never
+/// advances.
+pub const STEPS: usize = 24;
 /// Size of an entry in bytes.
-pub const SIZE: usize = FUNCTIONS + 2 * (MAX_FRAMES + 1);
+pub const SIZE: usize = STEPS + 2 * (MAX_FRAMES + 1);
+
+/// Bits of a step that hold the number of its function.
+pub const FUNCTION_BITS: i32 = 10;
+const _: () = assert!(MAX_FUNCTIONS < 1 << FUNCTION_BITS && MAX_PREDICATES < 1 << (16 - FUNCTION_BITS));
+
+/// What a chain waits for: the entry of a function, and what must hold there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Number of the function, 1 and up; 0 for the target.
+    pub function: u16,
+    /// Number of the predicate among those of the function or target, 1 and up; 0 for none.
+    pub predicate: u8,
+}
+
+impl Step {
+    /// The step as one word.
+    #[must_use]
+    pub const fn word(self) -> u16 {
+        (self.predicate as u16) << FUNCTION_BITS | self.function
+    }
+}
 
 /// The content of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +45,10 @@ pub struct Probe {
     pub target: Target,
     /// Key of its budget.
     pub budget: [u8; 16],
-    /// Numbers of functions, 1 and up, outermost first; what exceeds [`MAX_FRAMES`] is not encoded.
-    pub frames: Vec<u16>,
+    /// The frames, outermost first; what exceeds [`MAX_FRAMES`] is not encoded.
+    pub frames: Vec<Step>,
+    /// Number of the target's own predicate; 0 for none.
+    pub predicate: u8,
 }
 
 impl Probe {
@@ -37,8 +61,9 @@ impl Probe {
         put(&mut entry, TARGET, &self.target.code().to_le_bytes());
         put(&mut entry, FRAMES, &count.to_le_bytes());
         put(&mut entry, BUDGET, &self.budget);
-        for (position, function) in frames.iter().enumerate() {
-            put(&mut entry, FUNCTIONS + 2 * position, &function.to_le_bytes());
+        let target = Step { function: 0, predicate: self.predicate };
+        for (position, step) in frames.iter().chain([&target]).enumerate() {
+            put(&mut entry, STEPS + 2 * position, &step.word().to_le_bytes());
         }
         entry
     }
@@ -49,10 +74,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_chain_still_ends_with_a_zero() {
-        let entry = Probe { target: Target::Bio, budget: [9; 16], frames: vec![3; MAX_FRAMES + 1] }.encode();
+    fn a_full_chain_still_ends_with_a_step_that_has_no_function() {
+        let frames = vec![Step { function: 3, predicate: 1 }; MAX_FRAMES + 1];
+        let entry = Probe { target: Target::Bio, budget: [9; 16], frames, predicate: 63 }.encode();
         assert_eq!(entry[TARGET..BUDGET], [2, 0, 0, 0, 15, 0, 0, 0]);
-        assert_eq!(entry[BUDGET..FUNCTIONS], [9; 16]);
-        assert_eq!(entry[SIZE - 4..], [3, 0, 0, 0]);
+        assert_eq!(entry[BUDGET..STEPS], [9; 16]);
+        assert_eq!(entry[SIZE - 4..], [3, 4, 0, 63 << 2]);
     }
 }

@@ -8,13 +8,10 @@ use faultline_api::{
 
 use super::{
     constants::{Constant, constant},
-    ir::{Ir, Op, Space},
+    ir::{Ir, MAX_TEXT, Op, Space},
     ty::{To, Ty},
 };
 use crate::btf::Btf;
-
-/// Longest text to compare with, in bytes: it is read onto the program's small stack.
-const MAX_TEXT: usize = 64;
 
 /// A name that a predicate may use.
 #[derive(Debug, Clone)]
@@ -501,7 +498,8 @@ impl Checker<'_> {
             return self.fail(pointer.span, message, None);
         };
         let ExprKind::Text(text_bytes) = &text.kind else { return Err(Wrong) };
-        let mut bytes = text_bytes.clone();
+        // A 0 within the text ends it, as it ends what it is compared with.
+        let mut bytes: Vec<u8> = text_bytes.iter().copied().take_while(|byte| *byte != 0).collect();
         bytes.push(0);
         if let Some(length) = length {
             let (value, at) = length?;

@@ -1,5 +1,8 @@
 //! A predicate once its types are known: every value has 64 bits, and what is narrower was extended by its sign.
 
+/// Longest text to compare with, in bytes: it is read onto a program's small stack.
+pub const MAX_TEXT: usize = 64;
+
 /// How memory is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Space {
@@ -164,6 +167,24 @@ impl Ir {
         match self {
             Self::Const(value) => Some(*value),
             _ => None,
+        }
+    }
+
+    /// How many of the function's arguments must be at hand: one more than the last that is used.
+    #[must_use]
+    pub fn arguments(&self) -> u16 {
+        match self {
+            Self::Const(_) | Self::Current => 0,
+            Self::Argument(nth) => nth.saturating_add(1),
+            Self::Load { address: of, .. }
+            | Self::Narrow { of, .. }
+            | Self::SameBytes { address: of, .. } => of.arguments(),
+            Self::Binary(_, left, right) | Self::And(left, right) | Self::Or(left, right) => {
+                left.arguments().max(right.arguments())
+            }
+            Self::Choose(condition, then, otherwise) => {
+                condition.arguments().max(then.arguments()).max(otherwise.arguments())
+            }
         }
     }
 

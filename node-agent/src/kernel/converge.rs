@@ -5,19 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use faultline_api::{CallChain, Frame, Predicate};
 use faultline_ebpf::codegen::{cgroup_made, cgroup_removed};
 use faultline_ebpf::layout::globals::Unit;
 use faultline_ebpf::layout::members::SLOTS;
-use faultline_ebpf::layout::probe::Probe;
+use faultline_ebpf::layout::probe::{Probe, Step};
 use faultline_ebpf::layout::{MAX_CGROUPS, MAX_FRAMES, MAX_PROBES, hot};
 
 use super::cgroups::Walk;
 use super::engine::{Content, Engine, LiveProbe};
 use super::error::ProbeError;
-use super::functions::{Ground, Resolved};
+use super::functions::{Ground, Resolved, Types, Wanted};
 use super::membership::{self, Lists, probes_of};
+use super::predicates::Numbers;
 use super::programs::{AttachError, Live};
-use super::spec::{Attached, Counters, ProbeId, ProbeOutcome, ProbeSpec};
+use super::spec::{Attached, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
 use super::sys::BpfError;
 
 /// How often the tree is walked again for children made meanwhile. One that is made during the last walk has
@@ -26,13 +28,13 @@ const WALKS: usize = 3;
 
 pub(super) fn converge(engine: &mut Engine, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
     disarm_gone(engine, desired);
-    let frames = attach_functions(engine, desired);
+    let places = attach(engine, desired);
     let mut pass = Pass::default();
     let mut outcomes: Vec<ProbeOutcome> = desired
         .iter()
         .map(|spec| {
             let result =
-                pass.admit(engine, spec, &frames).and_then(|walk| pass.place(engine, spec, &frames, walk));
+                pass.admit(engine, spec, &places).and_then(|walk| pass.place(engine, spec, &places, walk));
             ProbeOutcome {
                 id: spec.id,
                 result: result.map(|()| Attached { cgroups: 0, missing: Vec::new() }),
@@ -62,17 +64,40 @@ fn disarm(engine: &Engine, index: u32) {
     engine.maps.hot.store(hot::offset(index, hot::ENDS), 0);
 }
 
-fn attach_functions(engine: &mut Engine, desired: &[ProbeSpec]) -> Resolved {
-    let names = desired.iter().filter(|spec| spec.frames.len() <= MAX_FRAMES).flat_map(|spec| &spec.frames);
-    let names: BTreeSet<&str> = names.map(String::as_str).collect();
-    let Engine { functions, facts, maps, generation, .. } = engine;
-    functions.ensure(&names, &mut Ground { facts, maps, generation })
+/// What the chains of the desired set may refer to.
+struct Places {
+    functions: Resolved,
+    gates: BTreeMap<FaultKind, Result<Numbers, ProbeError>>,
+}
+
+/// Attaches what the desired set needs and is not attached yet: functions before gates, or entries would go unseen.
+///
+/// Predicates of probes that are in force are wanted, too, whether or not they are desired: they may be evaluated until
+/// those probes are retired.
+fn attach(engine: &mut Engine, desired: &[ProbeSpec]) -> Places {
+    let usable = |spec: &&ProbeSpec| spec.call_chain.frames.len() <= MAX_FRAMES;
+    let desired = desired.iter().filter(usable).map(|spec| (spec.fault, &spec.call_chain));
+    let contents = engine.probes.values().map(|probe| &probe.content);
+    let in_force = contents.map(|content| (content.fault, &content.call_chain));
+    let (mut functions, mut faults) = (Wanted::new(), BTreeMap::<_, BTreeSet<_>>::new());
+    for (fault, chain) in desired.chain(in_force) {
+        faults.entry(fault).or_default().extend(&chain.target);
+        for frame in &chain.frames {
+            functions.entry(&frame.function).or_default().extend(&frame.predicate);
+        }
+    }
+    let Engine { functions: carried, gates, facts, maps, generation, .. } = engine;
+    let mut ground = Ground { facts, maps, generation, types: &Types::default() };
+    let functions = carried.ensure(&functions, &mut ground);
+    let ensure = |(fault, wanted)| (fault, gates.ensure(fault, &wanted, &mut ground));
+    Places { functions, gates: faults.into_iter().map(ensure).collect() }
 }
 
 fn detach_unused(engine: &mut Engine) {
     let contents: Vec<Content> = engine.probes.values().map(|probe| probe.content.clone()).collect();
     engine.gates.keep(&contents.iter().map(|content| content.fault).collect());
-    engine.functions.keep(&contents.iter().flat_map(|content| &content.frames).map(String::as_str).collect());
+    let frames = contents.iter().flat_map(|content| &content.call_chain.frames);
+    engine.functions.keep(&frames.map(|frame| frame.function.as_str()).collect());
     if contents.is_empty() {
         engine.followers = None;
     }
@@ -92,21 +117,20 @@ struct Pass {
 }
 
 impl Pass {
-    fn admit(&self, engine: &mut Engine, spec: &ProbeSpec, frames: &Resolved) -> Result<Walk, ProbeError> {
+    fn admit(&self, engine: &mut Engine, spec: &ProbeSpec, places: &Places) -> Result<Walk, ProbeError> {
         if self.placed.contains_key(&spec.id) {
             return Err(ProbeError::Duplicate);
         }
         if spec.probability > 100 {
             return Err(ProbeError::Probability { given: spec.probability });
         }
-        if spec.frames.len() > MAX_FRAMES {
-            return Err(ProbeError::TooManyFrames { given: spec.frames.len(), max: MAX_FRAMES });
+        let given = spec.call_chain.frames.len();
+        if given > MAX_FRAMES {
+            return Err(ProbeError::TooManyFrames { given, max: MAX_FRAMES });
         }
         let walk = engine.tree.walk(&spec.scope)?;
         self.has_room(&walk)?;
-        resolve(spec, frames)?;
-        let Engine { gates, facts, maps, generation, .. } = engine;
-        gates.ensure(spec.fault, &mut Ground { facts, maps, generation })?;
+        places.steps(spec)?;
         follow_cgroups(engine)?;
         Ok(walk)
     }
@@ -127,15 +151,15 @@ impl Pass {
         &mut self,
         engine: &mut Engine,
         spec: &ProbeSpec,
-        frames: &Resolved,
+        places: &Places,
         walk: Walk,
     ) -> Result<(), ProbeError> {
-        let content = Content { fault: spec.fault, frames: spec.frames.clone(), budget: spec.budget };
+        let content = Content { fault: spec.fault, call_chain: spec.call_chain.clone(), budget: spec.budget };
         let same =
             engine.probes.get(&spec.id).filter(|probe| probe.content == content).map(|probe| probe.index);
         let index = match same {
             Some(index) => index,
-            None => self.replace(engine, spec, content, resolve(spec, frames)?)?,
+            None => self.replace(engine, spec, content, places.steps(spec)?)?,
         };
         write_words(engine, index, spec);
         for id in walk.cgroups.keys() {
@@ -151,11 +175,11 @@ impl Pass {
         engine: &mut Engine,
         spec: &ProbeSpec,
         content: Content,
-        frames: Vec<u16>,
+        (frames, predicate): (Vec<Step>, u8),
     ) -> Result<u32, ProbeError> {
         let index =
             *engine.free.last().ok_or(ProbeError::Full { what: "probes", max: MAX_PROBES as usize })?;
-        let entry = Probe { target: spec.fault.target(), budget: spec.budget.0, frames }.encode();
+        let entry = Probe { target: spec.fault.target(), budget: spec.budget.0, frames, predicate }.encode();
         engine.maps.open_budget(spec.budget).map_err(|error| kernel("open the budget", &error))?;
         engine.maps.clear_counters(index).map_err(|error| kernel("clear the counters", &error))?;
         engine.maps.write_probe(index, &entry).map_err(|error| kernel("write the probe", &error))?;
@@ -175,7 +199,7 @@ impl Pass {
     /// in no scope any more.
     fn publish(&mut self, engine: &mut Engine, desired: &[ProbeSpec]) -> Result<(), BpfError> {
         let before = engine.maps.members()?;
-        let chained = engine.probes.values().filter(|probe| !probe.content.frames.is_empty());
+        let chained = engine.probes.values().filter(|probe| !probe.content.call_chain.frames.is_empty());
         let chained: BTreeSet<u32> = chained.map(|probe| probe.index).collect();
         engine.membership.begin(&self.lists);
         let mut present = before.clone();
@@ -279,9 +303,31 @@ impl Pass {
     }
 }
 
-fn resolve(spec: &ProbeSpec, frames: &Resolved) -> Result<Vec<u16>, ProbeError> {
-    let unknown = |name: &String| ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() };
-    spec.frames.iter().map(|name| frames.get(name).cloned().unwrap_or_else(|| Err(unknown(name)))).collect()
+impl Places {
+    /// The steps of a chain, and the number of the target's own predicate.
+    fn steps(&self, spec: &ProbeSpec) -> Result<(Vec<Step>, u8), ProbeError> {
+        let CallChain { frames, target } = &spec.call_chain;
+        let steps = frames.iter().map(|frame| self.step(frame)).collect::<Result<_, _>>()?;
+        let gate = self.gates.get(&spec.fault).cloned();
+        let gate = gate.unwrap_or_else(|| Ok(Numbers::new()))?;
+        Ok((steps, number(&gate, target.as_ref())?))
+    }
+
+    fn step(&self, frame: &Frame) -> Result<Step, ProbeError> {
+        let name = &frame.function;
+        let unknown = || Err(ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() });
+        let carried = self.functions.get(name).cloned().unwrap_or_else(unknown)?;
+        let predicate = number(&carried.predicates, frame.predicate.as_ref())?;
+        Ok(Step { function: carried.number, predicate })
+    }
+}
+
+/// The number of a predicate; 0 for none.
+fn number(numbers: &Numbers, predicate: Option<&Predicate>) -> Result<u8, ProbeError> {
+    let Some(predicate) = predicate else { return Ok(0) };
+    let unknown =
+        || ProbeError::Predicate { text: predicate.text.clone(), reason: "it was never read".to_owned() };
+    numbers.get(predicate).cloned().unwrap_or_else(|| Err(unknown()))
 }
 
 /// Three words, each stored whole; the end last, so that a new probe is armed when the others are right.

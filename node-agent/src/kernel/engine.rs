@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use faultline_api::CallChain;
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::{MAX_PROBES, globals};
@@ -70,7 +71,7 @@ pub(super) struct LiveProbe {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) fault: FaultKind,
-    pub(super) frames: Vec<String>,
+    pub(super) call_chain: CallChain,
     pub(super) budget: BudgetKey,
 }
 

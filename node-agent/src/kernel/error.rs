@@ -129,6 +129,14 @@ pub enum ProbeError {
         /// What the kernel said.
         reason: String,
     },
+    /// What must hold at a function's entry does not fit this kernel, or its programs.
+    #[error("predicate `{text}`: {reason}")]
+    Predicate {
+        /// The predicate, or the declarations that are wrong.
+        text: String,
+        /// Everything that is wrong, with places in the text.
+        reason: String,
+    },
     /// A chain is too long.
     #[error("{given} frames: at most {max} are supported")]
     TooManyFrames {

@@ -83,7 +83,8 @@ impl FakeKernel {
         if spec.scope.is_empty() {
             return Err(ProbeError::ScopeGone);
         }
-        match spec.frames.iter().find(|frame| self.missing.contains(*frame)) {
+        let mut functions = spec.call_chain.frames.iter().map(|frame| &frame.function);
+        match functions.find(|function| self.missing.contains(*function)) {
             Some(name) => Err(ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() }),
             None => Ok(Attached { cgroups: spec.scope.len(), missing: Vec::new() }),
         }
@@ -192,13 +193,18 @@ impl Kernel for SharedKernel {
 mod tests {
     use std::num::NonZeroU32;
 
+    use faultline_api::{CallChain, Frame};
+
     use super::*;
 
     fn spec(id: u64, times: u32) -> ProbeSpec {
         ProbeSpec {
             id: ProbeId(id),
             fault: FaultKind::Slab,
-            frames: vec!["__x64_sys_mount".to_owned()],
+            call_chain: CallChain {
+                frames: vec![Frame { function: "__x64_sys_mount".to_owned(), predicate: None }],
+                target: None,
+            },
             probability: 100,
             times: NonZeroU32::new(times),
             ends: BootNanos(100),

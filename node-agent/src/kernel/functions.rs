@@ -1,16 +1,22 @@
 //! The chain functions in use: each carries an entry and an exit program, whatever the number of probes.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use faultline_api::Predicate;
+use faultline_ebpf::asm::{AsmError, Program};
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::{ChainFunction, chain_entry, chain_exit};
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::MAX_FUNCTIONS;
 use faultline_ebpf::layout::globals::Unit;
+use faultline_ebpf::predicate::Function as Signature;
+use faultline_ebpf::symbol;
 
 use super::error::ProbeError;
 use super::host;
 use super::maps::Maps;
+use super::predicates::{Numbers, Predicates, compile};
 use super::programs::{AttachError, Live};
 use super::symbols::{self, Symbol};
 
@@ -23,7 +29,8 @@ const NEAREST: usize = 3;
 struct Function {
     entry: Live,
     exit: Live,
-    number: u16,
+    at: ChainFunction,
+    predicates: Predicates,
 }
 
 /// All functions in use.
@@ -41,34 +48,99 @@ pub(super) struct Ground<'a> {
     pub(super) facts: &'a Facts,
     pub(super) maps: &'a Maps,
     pub(super) generation: &'a mut u64,
+    pub(super) types: &'a Types,
 }
 
-/// Each name with its function's number, or why it has none.
-pub(super) type Resolved = BTreeMap<String, Result<u16, ProbeError>>;
+impl Ground<'_> {
+    /// Attaches a program under a generation of its own.
+    pub(super) fn attach(
+        &mut self,
+        program: impl FnOnce(&Facts, u64) -> Result<Program, AsmError>,
+    ) -> Result<(u64, Live), AttachError> {
+        *self.generation += 1;
+        let live = Live::attach(&program(self.facts, *self.generation)?, self.maps)?;
+        Ok((*self.generation, live))
+    }
+}
+
+/// The kernel's own types. Read when first asked for and let go with the converge: kept, they would be most of the
+/// agent's memory.
+#[derive(Default)]
+pub(super) struct Types(OnceCell<Result<Btf, ProbeError>>);
+
+impl Types {
+    pub(super) fn get(&self) -> Result<&Btf, ProbeError> {
+        self.0.get_or_init(read_types).as_ref().map_err(Clone::clone)
+    }
+}
+
+fn read_types() -> Result<Btf, ProbeError> {
+    let bytes =
+        std::fs::read(host::BTF).map_err(|error| trouble("read the kernel's BTF", error.to_string()))?;
+    Btf::parse(bytes).map_err(|error| trouble("parse the kernel's BTF", error.to_string()))
+}
+
+fn trouble(what: &str, reason: String) -> ProbeError {
+    ProbeError::Kernel { what: what.to_owned(), reason }
+}
+
+/// The functions that chains name, each with the predicates that frames on it have.
+pub(super) type Wanted<'a> = BTreeMap<&'a str, BTreeSet<&'a Predicate>>;
+
+/// A function that carries its programs, as steps of chains know it.
+#[derive(Debug, Clone)]
+pub(super) struct Carried {
+    /// Its number.
+    pub(super) number: u16,
+    /// Its predicates.
+    pub(super) predicates: Numbers,
+}
+
+/// Each name with its function, or why it has none.
+pub(super) type Resolved = BTreeMap<String, Result<Carried, ProbeError>>;
 
 impl Functions {
     /// Attaches what is not attached yet.
-    pub(super) fn ensure(&mut self, names: &BTreeSet<&str>, ground: &mut Ground<'_>) -> Resolved {
-        let fresh: Vec<&str> = names.iter().copied().filter(|name| !self.meant.contains_key(*name)).collect();
-        let numbers = self.meant.iter().filter_map(|(name, id)| Some((name, self.live.get(id)?.number)));
-        let mut resolved: Resolved = numbers.map(|(name, number)| (name.clone(), Ok(number))).collect();
-        if fresh.is_empty() {
-            return resolved;
+    pub(super) fn ensure(&mut self, wanted: &Wanted<'_>, ground: &mut Ground<'_>) -> Resolved {
+        let fresh: Vec<&str> =
+            wanted.keys().copied().filter(|name| !self.meant.contains_key(*name)).collect();
+        let mut resolved = Resolved::new();
+        let found = if fresh.is_empty() { Vec::new() } else { look_up(&fresh, ground.types) };
+        for (name, found) in found {
+            match found.and_then(|found| self.meet(&name, found, ground)) {
+                Ok(id) => drop(self.meant.insert(name, id)),
+                Err(error) => drop(resolved.insert(name, Err(error))),
+            }
         }
-        for (name, found) in look_up(&fresh) {
-            let frame = found.and_then(|found| self.number_of(&name, &found, ground));
-            resolved.insert(name, frame);
+        // Several names may mean one function: it is given the predicates of all at once.
+        for (id, names) in self.names(wanted) {
+            let all = names.iter().filter_map(|name| wanted.get(name)).flatten().copied().collect();
+            if let Some(function) = self.live.get_mut(&id) {
+                let carried = function.carry(&all, ground);
+                resolved.extend(names.iter().map(|name| ((*name).to_owned(), carried.clone())));
+            }
         }
         resolved
     }
 
-    fn number_of(&mut self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<u16, ProbeError> {
-        let number = match self.live.get(&found.btf_id) {
-            Some(function) => function.number,
-            None => self.attach(name, found, ground)?,
-        };
-        self.meant.insert(name.to_owned(), found.btf_id);
-        Ok(number)
+    /// The functions that names mean, each with those names.
+    fn names<'a>(&self, wanted: &Wanted<'a>) -> BTreeMap<u32, Vec<&'a str>> {
+        let mut names: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+        for name in wanted.keys() {
+            if let Some(id) = self.meant.get(*name) {
+                names.entry(*id).or_default().push(name);
+            }
+        }
+        names
+    }
+
+    /// A function that was found carries its programs from now on, as yet without predicates.
+    fn meet(&mut self, name: &str, found: Found, ground: &mut Ground<'_>) -> Result<u32, ProbeError> {
+        if !self.live.contains_key(&found.btf_id) {
+            let function = self.attach(name, &found, ground)?;
+            self.live.insert(found.btf_id, function);
+        }
+        Ok(found.btf_id)
     }
 
     /// Detaches all but the `used` ones.
@@ -82,29 +154,53 @@ impl Functions {
         self.live.values().flat_map(|function| [&function.entry, &function.exit])
     }
 
-    fn attach(&mut self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<u16, ProbeError> {
-        let taken: BTreeSet<u16> = self.live.values().map(|function| function.number).collect();
+    /// The exit program first: the other way round, activations under way would leave records behind.
+    fn attach(&self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<Function, ProbeError> {
+        let taken: BTreeSet<u16> = self.live.values().map(|function| function.at.number).collect();
         let number = (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number));
         let full = ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) };
         let number = number.ok_or(full)?;
-        *ground.generation += 1;
         let Found { name: ref spelt, btf_id, address } = *found;
-        let function = ChainFunction { name: spelt.clone(), number, btf_id, address };
-        let (exit, entry) = attach_both(&function, ground).map_err(|error| ProbeError::NotAttachable {
-            name: name.to_owned(),
-            reason: error.to_string(),
-        })?;
-        ground.maps.globals.store(Unit::Function(number).offset(), *ground.generation);
-        self.live.insert(btf_id, Function { entry, exit, number });
-        Ok(number)
+        let at = ChainFunction { name: spelt.clone(), number, btf_id, address };
+        let refused = |error: AttachError| not_attachable(name, &error);
+        let (_, exit) = ground.attach(|facts, _| chain_exit(facts, &at)).map_err(refused)?;
+        let (generation, entry) =
+            ground.attach(|facts, generation| chain_entry(facts, &at, &[], generation)).map_err(refused)?;
+        ground.maps.globals.store(Unit::Function(number).offset(), generation);
+        Ok(Function { entry, exit, at, predicates: Predicates::default() })
     }
 }
 
-/// The exit program first: the other way round, activations under way would leave records behind.
-fn attach_both(function: &ChainFunction, ground: &Ground<'_>) -> Result<(Live, Live), AttachError> {
-    let exit = Live::attach(&chain_exit(ground.facts, function, *ground.generation)?, ground.maps)?;
-    let entry = Live::attach(&chain_entry(ground.facts, function, *ground.generation)?, ground.maps)?;
-    Ok((exit, entry))
+impl Function {
+    /// Its number, and those of the predicates that are wanted. The entry program is replaced where it lacks some: the
+    /// new one is attached, takes over, and only then the old one goes. The exit program stays as it is.
+    fn carry(
+        &mut self,
+        wanted: &BTreeSet<&Predicate>,
+        ground: &mut Ground<'_>,
+    ) -> Result<Carried, ProbeError> {
+        let Self { entry, at, predicates, .. } = self;
+        let types = ground.types;
+        let is_syscall = symbol::is_syscall(&at.name);
+        let compile = |predicate: &Predicate| {
+            compile(Signature { btf: types.get()?, id: at.btf_id, is_syscall }, predicate)
+        };
+        let attach = |predicates: &[_]| {
+            ground.attach(|facts, generation| chain_entry(facts, at, predicates, generation))
+        };
+        let renewed = predicates
+            .renew(true, wanted, compile, attach)
+            .map_err(|error| not_attachable(&at.name, &error))?;
+        if let Some((generation, live)) = renewed.program {
+            ground.maps.globals.store(Unit::Function(at.number).offset(), generation);
+            *entry = live;
+        }
+        Ok(Carried { number: at.number, predicates: renewed.numbers })
+    }
+}
+
+fn not_attachable(name: &str, error: &AttachError) -> ProbeError {
+    ProbeError::NotAttachable { name: name.to_owned(), reason: error.to_string() }
 }
 
 /// A function of this kernel.
@@ -115,33 +211,17 @@ struct Found {
     address: u64,
 }
 
-/// Looks names up in BTF and symbol table, each read once and let go again: kept, they would be most of the
-/// agent's memory.
-fn look_up(names: &[&str]) -> Vec<(String, Result<Found, ProbeError>)> {
-    let trouble = |what: &str, reason: String| ProbeError::Kernel { what: what.to_owned(), reason };
-    let btf = std::fs::read(host::BTF)
-        .map_err(|error| trouble("read the kernel's BTF", error.to_string()))
-        .and_then(|bytes| {
-            Btf::parse(bytes).map_err(|error| trouble("parse the kernel's BTF", error.to_string()))
-        });
-    let table = symbols::find(
-        names.iter().flat_map(|name| spellings(name)).collect::<Vec<_>>().iter().map(String::as_str),
-    )
-    .map_err(|error| trouble("read /proc/kallsyms", error.to_string()));
-    let find = |name: &str| {
-        find_function(name, btf.as_ref().map_err(Clone::clone)?, table.as_ref().map_err(Clone::clone)?)
-    };
+/// Looks names up in BTF and symbol table, each read once.
+fn look_up(names: &[&str], types: &Types) -> Vec<(String, Result<Found, ProbeError>)> {
+    let spellings: Vec<String> = names.iter().flat_map(|name| symbol::spellings(name)).collect();
+    let table = symbols::find(spellings.iter().map(String::as_str))
+        .map_err(|error| trouble("read /proc/kallsyms", error.to_string()));
+    let find = |name: &str| find_function(name, types.get()?, table.as_ref().map_err(Clone::clone)?);
     names.iter().map(|name| ((*name).to_owned(), find(name))).collect()
 }
 
-/// How a chain may spell a system call, the kernel's own way last.
-fn spellings(name: &str) -> Vec<String> {
-    let call = name.strip_prefix("sys_").or_else(|| name.strip_prefix("SyS_")).unwrap_or(name);
-    vec![name.to_owned(), format!("__x64_sys_{call}")]
-}
-
 fn find_function(name: &str, btf: &Btf, table: &BTreeMap<String, Symbol>) -> Result<Found, ProbeError> {
-    for name in spellings(name) {
+    for name in symbol::spellings(name) {
         let Some(btf_id) = btf.functions(&name).next() else { continue };
         match table.get(&name).map(|symbol| symbol.addresses.as_slice()).unwrap_or_default() {
             [] => {}

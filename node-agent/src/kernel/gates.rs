@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use faultline_api::Predicate;
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::gate;
 use faultline_ebpf::facts::{Facts, TargetFacts};
 use faultline_ebpf::layout::globals::Unit;
+use faultline_ebpf::predicate::Function as Signature;
 
 use super::error::ProbeError;
 use super::functions::Ground;
 use super::host::Host;
 use super::maps::Maps;
+use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::{FaultVerdict, Mechanism, Unusable};
 use super::programs::{AttachError, Live};
 use super::spec::FaultKind;
@@ -23,7 +26,7 @@ const DISARMED: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct Gates {
     usable: BTreeMap<FaultKind, Result<TargetFacts, Unusable>>,
-    live: BTreeMap<FaultKind, Live>,
+    live: BTreeMap<FaultKind, (Live, Predicates)>,
 }
 
 impl Gates {
@@ -53,25 +56,35 @@ impl Gates {
             .collect()
     }
 
-    /// Attaches the gate of a fault, if it is not attached yet.
-    pub(super) fn ensure(&mut self, kind: FaultKind, ground: &mut Ground<'_>) -> Result<(), ProbeError> {
-        if self.live.contains_key(&kind) {
-            return Ok(());
-        }
+    /// Attaches the gate of a fault, if it is not attached yet with the predicates that are wanted, and returns their
+    /// numbers. A gate that lacks some is replaced: the new one is attached, takes over, and only then the old one goes.
+    pub(super) fn ensure(
+        &mut self,
+        kind: FaultKind,
+        wanted: &BTreeSet<&Predicate>,
+        ground: &mut Ground<'_>,
+    ) -> Result<Numbers, ProbeError> {
         let fault = |reason| ProbeError::Fault { function: kind.function().to_owned(), reason };
         let target = match self.usable.get(&kind) {
             Some(Ok(target)) => target,
             Some(Err(reason)) => return Err(fault(reason.clone())),
             None => return Err(fault(Unusable::Refused { reason: "it was never tried".to_owned() })),
         };
-        *ground.generation += 1;
-        let live = gate(ground.facts, target, *ground.generation)
-            .map_err(AttachError::from)
-            .and_then(|program| Live::attach(&program, ground.maps))
+        let known = self.live.get(&kind).map(|(_, predicates)| predicates.clone());
+        let (is_attached, mut predicates) = (known.is_some(), known.unwrap_or_default());
+        let types = ground.types;
+        let compile = |predicate: &Predicate| {
+            compile(Signature { btf: types.get()?, id: target.btf_id, is_syscall: false }, predicate)
+        };
+        let attach = |all: &[_]| ground.attach(|facts, generation| gate(facts, target, all, generation));
+        let renewed = predicates
+            .renew(is_attached, wanted, compile, attach)
             .map_err(|error| fault(Unusable::Refused { reason: error.to_string() }))?;
-        ground.maps.globals.store(Unit::Gate(kind.target()).offset(), *ground.generation);
-        self.live.insert(kind, live);
-        Ok(())
+        if let Some((generation, live)) = renewed.program {
+            ground.maps.globals.store(Unit::Gate(kind.target()).offset(), generation);
+            self.live.insert(kind, (live, predicates));
+        }
+        Ok(renewed.numbers)
     }
 
     /// Detaches all but the `used` ones.
@@ -81,7 +94,7 @@ impl Gates {
 
     /// The programs attached.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Live> {
-        self.live.values()
+        self.live.values().map(|(live, _)| live)
     }
 }
 
@@ -107,7 +120,7 @@ fn attempt(
         }
         error => Unusable::Refused { reason: error.to_string() },
     };
-    let program = gate(facts, &target, DISARMED).map_err(AttachError::from).map_err(refused)?;
+    let program = gate(facts, &target, &[], DISARMED).map_err(AttachError::from).map_err(refused)?;
     Live::attach(&program, maps).map_err(refused)?;
     Ok(target)
 }

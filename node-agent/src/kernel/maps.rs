@@ -86,6 +86,8 @@ impl Maps {
         Counters {
             hits: sum(Counter::Hits),
             matches: sum(Counter::Matches),
+            rejected: sum(Counter::Rejected),
+            unread: sum(Counter::Unread),
             sampled_out: sum(Counter::SampledOut),
             exhausted: sum(Counter::Exhausted),
             expired: sum(Counter::Expired),

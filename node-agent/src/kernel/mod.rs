@@ -16,6 +16,7 @@ mod gates;
 mod host;
 mod maps;
 mod membership;
+mod predicates;
 mod preflight;
 mod programs;
 mod spec;

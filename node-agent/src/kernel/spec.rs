@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use faultline_api::CallChain;
+
 use super::error::ProbeError;
 
 /// Names a probe across converges: the same id with other content is an edit.
@@ -68,9 +70,9 @@ pub struct ProbeSpec {
     pub id: ProbeId,
     /// What fails.
     pub fault: FaultKind,
-    /// Kernel functions that must be live on the stack, outermost first; at most
+    /// Kernel functions that must be live on the stack and what must hold at their entries; at most
     /// [`MAX_FRAMES`](faultline_ebpf::layout::MAX_FRAMES). Empty: every hit in scope.
-    pub frames: Vec<String>,
+    pub call_chain: CallChain,
     /// Integer percent, 0 to 100. Drawn once per outermost activation, or per hit without frames.
     pub probability: u8,
     /// Injections allowed under `budget`, over its whole life; `None` is without limit.
@@ -109,8 +111,12 @@ pub struct Attached {
 pub struct Counters {
     /// Calls of the target function by a task in scope.
     pub hits: u64,
-    /// Hits with every frame of the chain live.
+    /// Hits with every frame of the chain live, and the target's own predicate held.
     pub matches: u64,
+    /// Entries that a predicate turned down: of functions that the chain waited for, and of the target.
+    pub rejected: u64,
+    /// Entries turned down because what a predicate asks for could not be read.
+    pub unread: u64,
     /// Matches that the probability turned down.
     pub sampled_out: u64,
     /// Matches after `times` was used up.
@@ -162,6 +168,8 @@ impl std::ops::Add for Counters {
         Self {
             hits: self.hits + more.hits,
             matches: self.matches + more.matches,
+            rejected: self.rejected + more.rejected,
+            unread: self.unread + more.unread,
             sampled_out: self.sampled_out + more.sampled_out,
             exhausted: self.exhausted + more.exhausted,
             expired: self.expired + more.expired,

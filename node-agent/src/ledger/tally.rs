@@ -11,8 +11,12 @@ use crate::kernel;
 pub struct Tally {
     /// Entries to the target function.
     pub hits: u64,
-    /// Of those, with the whole call chain on the stack.
+    /// Of those, with the whole call chain on the stack and the target's own predicate held.
     pub matches: u64,
+    /// Entries, of frames and of the target, that a predicate turned down.
+    pub rejected: u64,
+    /// Entries turned down because what a predicate asks for could not be read.
+    pub unread: u64,
     /// Matches that sampling let pass.
     pub sampled_out: u64,
     /// Matches after the budget was used up.
@@ -38,6 +42,8 @@ impl Tally {
         Self {
             hits: self.hits.saturating_add(other.hits),
             matches: self.matches.saturating_add(other.matches),
+            rejected: self.rejected.saturating_add(other.rejected),
+            unread: self.unread.saturating_add(other.unread),
             sampled_out: self.sampled_out.saturating_add(other.sampled_out),
             exhausted: self.exhausted.saturating_add(other.exhausted),
             expired: self.expired.saturating_add(other.expired),
@@ -55,6 +61,8 @@ impl From<kernel::Counters> for Tally {
         let kernel::Counters {
             hits,
             matches,
+            rejected,
+            unread,
             sampled_out,
             exhausted,
             expired,
@@ -68,6 +76,8 @@ impl From<kernel::Counters> for Tally {
         Self {
             hits,
             matches,
+            rejected,
+            unread,
             sampled_out,
             exhausted,
             expired,
@@ -86,6 +96,8 @@ impl From<Tally> for report::Counters {
         let Tally {
             hits,
             matches,
+            rejected,
+            unread,
             sampled_out,
             exhausted,
             expired,
@@ -95,6 +107,17 @@ impl From<Tally> for report::Counters {
             contended: _,
             injections,
         } = tally;
-        Self { hits, matches, sampled_out, exhausted, expired, guarded, missed_returns, injections }
+        Self {
+            hits,
+            matches,
+            rejected,
+            unread,
+            sampled_out,
+            exhausted,
+            expired,
+            guarded,
+            missed_returns,
+            injections,
+        }
     }
 }

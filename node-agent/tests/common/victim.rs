@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, open, stat};
 use rustix::io::{Errno, pread, pwrite};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::time::{ClockId, clock_gettime};
@@ -144,6 +144,10 @@ fn follow(words: &[&str]) -> Tally {
                 pwrite(&disk, &[0; 512], offset).map(drop)
             })
         }
+        "look" => {
+            let path = format!("/tmp/{}", words[1]);
+            repeat(number(2), || look_for_none(&path))
+        }
         "touch" => repeat(number(1), || {
             let mut pages = vec![0u8; 1 << 20];
             pages.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
@@ -216,6 +220,15 @@ fn mount_none_such() -> Result<(), Errno> {
     match mount("none", "/tmp", "none-such", MountFlags::empty(), None) {
         Err(Errno::NODEV) => Ok(()),
         other => other,
+    }
+}
+
+/// Looks for a file that there is not; the kernel makes an entry for the name each time.
+fn look_for_none(path: &str) -> Result<(), Errno> {
+    match stat(path) {
+        Err(Errno::NOENT) => Ok(()),
+        Err(other) => Err(other),
+        Ok(_) => panic!("{path} is there"),
     }
 }
 

@@ -5,8 +5,10 @@
 mod budgets;
 mod chains;
 mod containment;
+mod corpus;
 mod faults;
 mod lifecycle;
+mod predicates;
 #[path = "../common/victim.rs"]
 mod victim;
 mod world;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
+use faultline_api::{CallChain, Frame, Predicate};
 use faultline_node_agent::kernel::{
     BootNanos, BudgetKey, Counters, Engine, EngineConfig, FaultKind, Kernel, ProbeId, ProbeSpec,
     loaded_programs,
@@ -126,7 +127,7 @@ pub(crate) fn failing_mounts(scope: &Path) -> ProbeSpec {
     ProbeSpec {
         id: ProbeId(mark()),
         fault: FaultKind::Slab,
-        frames: vec!["__x64_sys_mount".to_owned()],
+        call_chain: CallChain { frames: vec![frame("__x64_sys_mount")], target: None },
         probability: 100,
         times: None,
         ends: BootNanos::NEVER,
@@ -135,10 +136,25 @@ pub(crate) fn failing_mounts(scope: &Path) -> ProbeSpec {
     }
 }
 
+fn frame(function: &str) -> Frame {
+    Frame { function: function.to_owned(), predicate: None }
+}
+
+/// A predicate without declarations.
+fn predicate(text: &str) -> Option<Predicate> {
+    Some(Predicate { text: text.to_owned(), parameters: None })
+}
+
 /// Builders for what tests vary.
 pub(crate) trait Vary: Sized {
     fn fault(self, fault: FaultKind) -> Self;
     fn frames(self, frames: &[&str]) -> Self;
+    /// What must hold at the entry of the last frame so far.
+    fn when(self, text: &str) -> Self;
+    /// As [`Self::when`], with declarations.
+    fn declared(self, parameters: &str) -> Self;
+    /// What must hold at the entry of the target.
+    fn target_when(self, text: &str) -> Self;
     fn probability(self, percent: u8) -> Self;
     fn times(self, times: u32) -> Self;
     fn ends(self, ends: BootNanos) -> Self;
@@ -150,7 +166,24 @@ impl Vary for ProbeSpec {
     }
 
     fn frames(self, frames: &[&str]) -> Self {
-        Self { frames: frames.iter().map(|frame| (*frame).to_owned()).collect(), ..self }
+        let call_chain = CallChain { frames: frames.iter().map(|name| frame(name)).collect(), target: None };
+        Self { call_chain, ..self }
+    }
+
+    fn when(mut self, text: &str) -> Self {
+        self.call_chain.frames.last_mut().unwrap().predicate = predicate(text);
+        self
+    }
+
+    fn declared(mut self, parameters: &str) -> Self {
+        let frame = self.call_chain.frames.last_mut().unwrap();
+        frame.predicate.as_mut().unwrap().parameters = Some(parameters.to_owned());
+        self
+    }
+
+    fn target_when(mut self, text: &str) -> Self {
+        self.call_chain.target = predicate(text);
+        self
     }
 
     fn probability(self, probability: u8) -> Self {

@@ -181,10 +181,14 @@ impl TryFrom<pb::Counters> for Counters {
             guarded,
             missed_returns,
             injections,
+            rejected,
+            unread,
         } = value;
         Ok(Self {
             hits: required("counters.hits", hits)?,
             matches: required("counters.matches", matches)?,
+            rejected: rejected.unwrap_or_default(),
+            unread: unread.unwrap_or_default(),
             sampled_out: required("counters.sampled_out", sampled_out)?,
             exhausted: required("counters.exhausted", exhausted)?,
             expired: required("counters.expired", expired)?,
@@ -197,8 +201,18 @@ impl TryFrom<pb::Counters> for Counters {
 
 impl From<Counters> for pb::Counters {
     fn from(counters: Counters) -> Self {
-        let Counters { hits, matches, sampled_out, exhausted, expired, guarded, missed_returns, injections } =
-            counters;
+        let Counters {
+            hits,
+            matches,
+            rejected,
+            unread,
+            sampled_out,
+            exhausted,
+            expired,
+            guarded,
+            missed_returns,
+            injections,
+        } = counters;
         Self {
             hits: Some(hits),
             matches: Some(matches),
@@ -208,6 +222,8 @@ impl From<Counters> for pb::Counters {
             guarded: Some(guarded),
             missed_returns: Some(missed_returns),
             injections: Some(injections),
+            rejected: Some(rejected),
+            unread: Some(unread),
         }
     }
 }

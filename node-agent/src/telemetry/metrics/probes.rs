@@ -20,10 +20,14 @@ use crate::ledger::Tally;
 type Count = (&'static str, &'static str, fn(&Tally) -> u64);
 
 /// What is shown of each remembered probe. The values are the kernel's own.
-const COUNTS: [Count; 10] = [
+const COUNTS: [Count; 12] = [
     ("injections", "Faults injected", |tally| tally.injections),
     ("hits", "Entries to the target function in scope", |tally| tally.hits),
     ("matches", "Hits with the whole call chain on the stack", |tally| tally.matches),
+    ("rejected", "Entries, of frames and of the target, that a predicate turned down", |tally| {
+        tally.rejected
+    }),
+    ("unread", "Entries turned down because a predicate could not be evaluated", |tally| tally.unread),
     ("sampled_out", "Matches that the probability turned down", |tally| tally.sampled_out),
     ("exhausted", "Matches after the budget was used up", |tally| tally.exhausted),
     ("expired", "Hits after the lease or the end", |tally| tally.expired),
