@@ -39,6 +39,8 @@ labels! {
     VerdictLabels { guardrail: String, verdict: &'static str }
     /// Of an experiment's effect on a node. `experiment` is `namespace/name`, as agents have it too.
     InjectionLabels { experiment: String, node: String }
+    /// Of the probes of an experiment on a node: an activity, or `unknown` while the node's agent is not connected.
+    ProbeLabels { experiment: String, node: String, state: &'static str }
     /// Of a source and what is in force of it.
     SourceInfoLabels { source: String, role: &'static str, revision: String, freshness: &'static str }
     /// Of a source.

@@ -5,6 +5,9 @@ use super::*;
 fn standing(runs: i64) -> Standing {
     let standing = Standing { inventory_age_seconds: Some(Seconds::default()), ..Standing::default() };
     standing.runs.get_or_create(&StateLabels { state: "Running" }).set(runs);
+    let [experiment, node] = ["a/x", "n1"].map(str::to_owned);
+    let probe = ProbeLabels { experiment, node, state: "never_reached" };
+    standing.probes.get_or_create(&probe).set(runs);
     let verdict = VerdictLabels { guardrail: "caps".to_owned(), verdict: "mutate" };
     standing.verdicts.get_or_create(&verdict).set(runs);
     let [source, revision] = ["experiments", "sha256:0"].map(str::to_owned);
