@@ -104,6 +104,9 @@ metrics! {
         "desired_sets_refused", "Desired sets that agents refused";
 }
 
+/// The state of a probe of whose node nothing is heard; the others are the activities.
+pub const UNKNOWN: &str = "unknown";
+
 /// What a pass can come to.
 const RESULTS: [&str; 4] = ["success", "waiting", "transient", "stalled"];
 

@@ -17,7 +17,7 @@ pub use news::{News, Problem, log, news, problems};
 use crate::{
     metrics::{
         Metrics, ProbeLabels, Seconds, SeverityLabels, SourceInfoLabels, SourceLabels, Standing, StateLabels,
-        VerdictLabels,
+        UNKNOWN, VerdictLabels,
     },
     probes::{Nodes, Probes},
     reconcile::Pass,
@@ -119,9 +119,6 @@ fn count_probes(pass: &Pass, nodes: &Nodes, standing: &Standing) {
         }
     }
 }
-
-/// What a probe is at of whose node nothing is heard.
-const UNKNOWN: &str = "unknown";
 
 fn seconds(value: f64) -> Seconds {
     let seconds = Seconds::default();
