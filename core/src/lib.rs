@@ -23,6 +23,7 @@
 //! reason why not.
 #![forbid(unsafe_code)]
 
+pub mod activity;
 pub mod admit;
 pub mod cache;
 pub mod commit;

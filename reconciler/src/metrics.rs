@@ -39,6 +39,8 @@ labels! {
     VerdictLabels { guardrail: String, verdict: &'static str }
     /// Of an experiment's effect on a node. `experiment` is `namespace/name`, as agents have it too.
     InjectionLabels { experiment: String, node: String }
+    /// Of the probes of an experiment on a node: an activity, or `unknown` while the node's agent is not connected.
+    ProbeLabels { experiment: String, node: String, state: &'static str }
     /// Of a source and what is in force of it.
     SourceInfoLabels { source: String, role: &'static str, revision: String, freshness: &'static str }
     /// Of a source.
@@ -101,6 +103,9 @@ metrics! {
         at_zero(NackReason::ALL, |reason| ReasonLabels { reason: reason.as_str() }),
         "desired_sets_refused", "Desired sets that agents refused";
 }
+
+/// The state of a probe of whose node nothing is heard; the others are the activities.
+pub const UNKNOWN: &str = "unknown";
 
 /// What a pass can come to.
 const RESULTS: [&str; 4] = ["success", "waiting", "transient", "stalled"];

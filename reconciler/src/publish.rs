@@ -16,9 +16,10 @@ pub use news::{News, Problem, log, news, problems};
 
 use crate::{
     metrics::{
-        Metrics, Seconds, SeverityLabels, SourceInfoLabels, SourceLabels, Standing, StateLabels,
-        VerdictLabels,
+        Metrics, ProbeLabels, Seconds, SeverityLabels, SourceInfoLabels, SourceLabels, Standing, StateLabels,
+        UNKNOWN, VerdictLabels,
     },
+    probes::{Nodes, Probes},
     reconcile::Pass,
 };
 
@@ -74,8 +75,9 @@ pub fn transition(transition: &Transition, metrics: &Metrics) {
 
 /// What a pass decided, for the metrics.
 #[must_use]
-pub fn standing(pass: &Pass, now: Timestamp) -> Standing {
+pub fn standing(pass: &Pass, nodes: &Nodes, now: Timestamp) -> Standing {
     let standing = Standing::default();
+    count_probes(pass, nodes, &standing);
     for state in RunState::ALL {
         let labels = StateLabels { state: state_name(state) };
         let count = pass.plan.runs.iter().filter(|planned| current_state(pass, planned) == state).count();
@@ -101,6 +103,21 @@ pub fn standing(pass: &Pass, now: Timestamp) -> Standing {
     let inventory_age_seconds =
         pass.inputs.inventory.as_ref().map(|inventory| seconds(age(inventory.observed_at)));
     Standing { inventory_age_seconds, ..standing }
+}
+
+/// Only what is in the plan is counted, so that what is over does not stay.
+fn count_probes(pass: &Pass, nodes: &Nodes, standing: &Standing) {
+    let probes = Probes::of(pass, nodes);
+    for planned in &pass.plan.runs {
+        for probe in probes.of_targets(planned) {
+            let labels = ProbeLabels {
+                experiment: planned.key.experiment.to_string(),
+                node: probe.node.to_owned(),
+                state: if probe.is_connected() { probe.activity.as_str() } else { UNKNOWN },
+            };
+            standing.probes.get_or_create(&labels).inc();
+        }
+    }
 }
 
 fn seconds(value: f64) -> Seconds {

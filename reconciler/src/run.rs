@@ -97,7 +97,7 @@ impl Loop {
         }
         let before = self.board.read().pass;
         publish::news(before.as_ref().map(|pass| &pass.plan), &pass.plan).iter().for_each(publish::log);
-        self.metrics.stand(publish::standing(&pass, now));
+        self.metrics.stand(publish::standing(&pass, &self.fleet.nodes(), now));
         if let Err(error) = self.recorder.record(&pass) {
             tracing::warn!(%error, "the plan was not recorded");
         }

@@ -11,7 +11,7 @@ mod stage;
 use std::{fs, time::Duration};
 
 use agent::{FakeAgent, fresh};
-use faultline_core::ledger::Generation;
+use faultline_core::{ledger::Generation, report::Counters};
 use faultline_wire::{
     Version,
     client::{ConnectTo, Received, connect},
@@ -242,6 +242,49 @@ async fn what_happens_is_in_the_metrics_and_in_the_health() {
         stage.page("/metrics").1.contains("faultline_node_connected{node=\"n1\"} 0")
     })
     .await;
+}
+
+#[tokio::test]
+async fn how_far_probes_have_come_is_in_the_lists_the_explanation_and_the_metrics() {
+    let (stage, mut agent) = running("").await;
+    let none = Counters::default();
+    let rejected = Counters { hits: 812, rejected: 812, ..none };
+    let injected = Counters { hits: 900, matches: 9, missed_returns: 2, injections: 7, ..rejected };
+    let table = [
+        (none, "never reached", "; the function that fails was never reached\n", "never_reached"),
+        (
+            rejected,
+            "never matched",
+            "; reached 812 times, never matched: a predicate turned 812 down\n",
+            "never_matched",
+        ),
+        (
+            injected,
+            "injecting",
+            "              warning: missed returns: 2 of 9 matches dropped, because the stack did not confirm them\n",
+            "injecting",
+        ),
+    ];
+    let said = |arguments: &[&str]| String::from_utf8_lossy(&stage.ask(arguments).stdout).into_owned();
+    for (counters, activity, words, state) in table {
+        agent.count(counters).await;
+        for list in ["runs", "experiments"] {
+            pump(&mut agent, || said(&["get", list]).contains(&format!("  Attached  {activity}  "))).await;
+        }
+        let text = said(&["explain", "chaos/web"]);
+        assert!(text.contains("              attached for ") && text.contains(words), "{text}");
+        assert!(text.contains(&format!("  activity    {activity}\n")), "{text}");
+        let sample = format!("faultline_probes{{experiment=\"chaos/web\",node=\"n1\",state=\"{state}\"}} 1");
+        pump(&mut agent, || stage.page("/metrics").1.contains(&sample)).await;
+        assert_eq!(
+            stage.page("/metrics").1.matches("faultline_probes{").count(),
+            1,
+            "no other state is left"
+        );
+    }
+    let runs: serde_json::Value = serde_json::from_str(&said(&["get", "runs", "-o", "json"])).unwrap();
+    assert_eq!(runs[0]["activity"], serde_json::json!({ "injecting": 1 }));
+    assert_eq!(runs[0]["counters"]["missedReturns"], 2);
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use faultline_api::{GoDuration, GuardrailMode, Reason, RunState};
 use faultline_core::{
+    activity::{Activities, Activity},
     inventory::KernelReport,
     ledger::{Generation, RunKey},
+    report::Counters,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,8 @@ pub struct ExperimentView {
     pub state: Option<RunState>,
     /// Why.
     pub reason: Option<Reason>,
+    /// How far the probes of that run have come.
+    pub activity: Activities,
     /// In words.
     pub message: String,
 }
@@ -57,6 +61,8 @@ pub struct RunView {
     pub state: RunState,
     /// Why.
     pub reason: Reason,
+    /// How far its probes have come, as far as their agents said.
+    pub activity: Activities,
     /// In words.
     pub message: String,
     /// First acknowledged attach.
@@ -75,6 +81,8 @@ pub struct RunView {
     pub slots: (usize, usize),
     /// Injections so far, and what was forfeited with a reboot.
     pub spent: u64,
+    /// What its probes counted, summed over them.
+    pub counters: Counters,
     /// Why probes are not attached, by probe.
     pub failures: BTreeMap<String, String>,
 }
@@ -133,7 +141,7 @@ pub struct Explanation {
     pub verdicts: Vec<VerdictView>,
     /// Pods that the selector matches, and of those the eligible; `None`: nothing was selected.
     pub selected: Option<(u32, u32)>,
-    /// The containers in the slots.
+    /// The containers in the slots; of a run that has no targets any more, those that agents remember.
     pub targets: Vec<TargetView>,
     /// Matched pods that are not hit, and why.
     pub not_hit: Vec<NotHitView>,
@@ -165,6 +173,20 @@ pub struct TargetView {
     pub node: String,
     /// How the node's kernel injects; `None`: not known yet.
     pub mechanism: Option<String>,
+    /// How far its probe has come, as the node's agent last said.
+    pub activity: Activity,
+    /// The same in words, with what was counted.
+    pub message: String,
+    /// What is wrong with what was counted.
+    pub warning: Option<String>,
+    /// First time it was attached.
+    pub attached: Option<Timestamp>,
+    /// What its programs counted; `None`: nobody has said.
+    pub counters: Option<Counters>,
+    /// Whether the node's agent holds a session; otherwise all this is what was last heard.
+    pub connected: bool,
+    /// When the node's agent last said anything.
+    pub heard: Option<Timestamp>,
 }
 
 /// One pod that is matched and not hit.

@@ -158,7 +158,7 @@ impl Fleet {
     }
 
     /// A session ended.
-    pub(super) fn left(&self, node: &str, session: u64) {
+    pub(crate) fn left(&self, node: &str, session: u64) {
         let mut state = self.state();
         if let Some(status) = state.counting(node, session) {
             status.session = None;

@@ -89,6 +89,10 @@ fn text(explanation: &Explanation) -> String {
     for target in targets {
         let how = target.mechanism.as_ref().map_or_else(String::new, |how| format!(" by {how}"));
         line("target", format!("{} on {} in slot {}{how}", target.container, target.node, target.slot));
+        line("", target.message.clone());
+        if let Some(warning) = &target.warning {
+            line("", format!("warning: {warning}"));
+        }
     }
     for pod in not_hit {
         line("not hit", format!("{} on {}: {}", pod.pod, pod.node, pod.why));
@@ -106,6 +110,9 @@ fn of_run(run: &RunView, line: &mut impl FnMut(&str, String)) {
     let duration = run.duration.map_or_else(|| "until removed".to_owned(), |duration| duration.to_string());
     if let Some(probability) = run.probability {
         line("effective", format!("probability {probability}, times {times}, duration {duration}"));
+    }
+    if run.activity.furthest().is_some() {
+        line("activity", run.activity.to_string());
     }
     line("spent", run.spent.to_string());
     for (head, at) in [("started", run.started), ("ends", run.ends), ("ended", run.ended)] {

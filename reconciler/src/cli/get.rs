@@ -105,7 +105,7 @@ impl Get {
 
 fn experiments(views: &[ExperimentView]) -> String {
     let row = |view: &ExperimentView| {
-        let ExperimentView { experiment, place, run, state, reason, message } = view;
+        let ExperimentView { experiment, place, run, state, reason, activity, message } = view;
         let activation = run.as_ref().and_then(|run| run.rsplit_once('#')).map(|(_, activation)| activation);
         let state = state.map(|state| format!("{state:?}"));
         let reason = reason.map(|reason| format!("{reason:?}"));
@@ -114,11 +114,12 @@ fn experiments(views: &[ExperimentView]) -> String {
             or_dash(activation),
             or_dash(state),
             or_dash(reason),
+            or_dash(activity.furthest().map(|_| activity)),
             place.clone(),
             message.clone(),
         ]
     };
-    table(["EXPERIMENT", "RUN", "STATE", "REASON", "PLACE", "MESSAGE"], views.iter().map(row))
+    table(["EXPERIMENT", "RUN", "STATE", "REASON", "ACTIVITY", "PLACE", "MESSAGE"], views.iter().map(row))
 }
 
 fn problems(found: &[Problem]) -> String {
@@ -138,6 +139,7 @@ fn runs(views: &[RunView]) -> String {
             view.run.to_string(),
             format!("{:?}", view.state),
             format!("{:?}", view.reason),
+            or_dash(view.activity.furthest().map(|_| &view.activity)),
             format!("{}/{}", view.slots.0, view.slots.1),
             view.spent.to_string(),
             or_dash(view.started),
@@ -145,7 +147,10 @@ fn runs(views: &[RunView]) -> String {
             view.message.clone(),
         ]
     };
-    table(["RUN", "STATE", "REASON", "TARGETS", "SPENT", "STARTED", "ENDS", "MESSAGE"], views.iter().map(row))
+    table(
+        ["RUN", "STATE", "REASON", "ACTIVITY", "TARGETS", "SPENT", "STARTED", "ENDS", "MESSAGE"],
+        views.iter().map(row),
+    )
 }
 
 fn nodes(views: &[NodeView]) -> String {

@@ -11,13 +11,16 @@ use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
 };
 
-use super::{Seconds, SeverityLabels, SourceInfoLabels, StateLabels, VerdictLabels};
+use super::{ProbeLabels, Seconds, SeverityLabels, SourceInfoLabels, StateLabels, VerdictLabels};
 
 /// What a pass decided. Each pass makes one of its own, because what it no longer decides must not be shown.
 #[derive(Debug, Default)]
 pub struct Standing {
     /// Runs in the plan by state.
     pub runs: Family<StateLabels, Gauge>,
+    /// Probes in the plan by how far they have come. What no probe is at has no series: there are no more of them than
+    /// probes.
+    pub probes: Family<ProbeLabels, Gauge>,
     /// Verdicts in the plan by guardrail.
     pub verdicts: Family<VerdictLabels, Gauge>,
     /// 1 for the revision of each source that is in force.
@@ -45,12 +48,13 @@ impl Latest {
 impl Collector for Latest {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let standing = self.lock();
-        let Standing { runs, verdicts, sources, inventory_age_seconds, diagnostics } = &*standing;
+        let Standing { runs, probes, verdicts, sources, inventory_age_seconds, diagnostics } = &*standing;
         let mut show = |name, help, metric: &dyn EncodeMetric| {
             let kind = metric.metric_type();
             metric.encode(encoder.encode_descriptor(name, help, None, kind)?)
         };
         show("runs", "Runs in the plan by state.", runs)?;
+        show("probes", "Probes in the plan by how far they have come.", probes)?;
         show("verdicts", "Verdicts in the plan by guardrail.", verdicts)?;
         show("source_info", "1 for the revision of each source that is in force.", sources)?;
         if let Some(age) = inventory_age_seconds {

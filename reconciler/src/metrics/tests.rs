@@ -1,10 +1,16 @@
+use faultline_core::activity::Activity;
 use faultline_telemetry::testing::rows;
 
 use super::*;
 
+const DOCUMENTATION: &str = include_str!("../../METRICS.md");
+
 fn standing(runs: i64) -> Standing {
     let standing = Standing { inventory_age_seconds: Some(Seconds::default()), ..Standing::default() };
     standing.runs.get_or_create(&StateLabels { state: "Running" }).set(runs);
+    let [experiment, node] = ["a/x", "n1"].map(str::to_owned);
+    let probe = ProbeLabels { experiment, node, state: "never_reached" };
+    standing.probes.get_or_create(&probe).set(runs);
     let verdict = VerdictLabels { guardrail: "caps".to_owned(), verdict: "mutate" };
     standing.verdicts.get_or_create(&verdict).set(runs);
     let [source, revision] = ["experiments", "sha256:0"].map(str::to_owned);
@@ -67,6 +73,27 @@ fn the_documentation_has_one_row_for_each_metric_and_no_other() {
     metrics.agents.get_or_create(&NodeLabels { node: node() }).set(1);
     metrics.lease_renewals.get_or_create(&NodeLabels { node: node() }).inc();
     metrics.stand(standing(1));
-    let (_, table) = include_str!("../../METRICS.md").split_once("|---|---|---|\n").unwrap();
+    let (_, table) = DOCUMENTATION.split_once("|---|---|---|\n").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
     assert_eq!(table, rows(&metrics.page()));
+}
+
+#[test]
+fn the_documentation_has_one_row_for_each_state_of_a_probe_and_rules_that_ask_for_what_there_is() {
+    let (_, table) = DOCUMENTATION.split_once("\n|---|---|\n").unwrap();
+    let (table, rules) = table.split_once("\n\n").unwrap();
+    let states = table.lines().map(|row| row.split('`').nth(1).unwrap());
+    let known: Vec<_> = Activity::ALL.map(Activity::as_str).into_iter().chain([UNKNOWN]).collect();
+    assert_eq!(states.collect::<Vec<_>>(), known);
+    let asked: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    assert_eq!(asked.len(), 4);
+    for rule in asked.iter().filter_map(|rule| rule.split_once("state=")) {
+        let values = rule.1.split('"').nth(1).unwrap();
+        assert!(values.split('|').all(|state| known.contains(&state)), "{values}");
+    }
+    let both = [DOCUMENTATION, include_str!("../../../node-agent/METRICS.md")];
+    for name in asked.iter().flat_map(|rule| rule.split(['(', '{', '[', ' '])) {
+        let is_metric = name.starts_with("faultline_");
+        assert!(!is_metric || both.iter().any(|text| text.contains(&format!("\n| `{name}` |"))), "{name}");
+    }
 }

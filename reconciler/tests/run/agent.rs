@@ -108,7 +108,7 @@ impl FakeAgent {
             probe.state = ProbeState::Detached;
         }
         for probe in &desired.set.probes {
-            let spent = self.spent(&probe.id);
+            let (spent, counters) = self.counted(&probe.id);
             self.report.probes.retain(|known| known.id != probe.id);
             self.report.probes.push(ProbeReport {
                 id: probe.id.clone(),
@@ -121,7 +121,7 @@ impl FakeAgent {
                 ends: probe.ends,
                 times: probe.times,
                 spent,
-                counters: Counters { injections: spent, ..Counters::default() },
+                counters,
             });
         }
         let acks = desired.set.probes.iter().map(|probe| ProbeAck {
@@ -149,8 +149,17 @@ impl FakeAgent {
         self.say(AgentMessage::Report(self.report.clone())).await;
     }
 
-    fn spent(&self, id: &str) -> u64 {
-        self.report.probes.iter().find(|probe| probe.id == id).map_or(0, |probe| probe.spent)
+    /// Counts, as its next report says.
+    pub(crate) async fn count(&mut self, counters: Counters) {
+        for probe in &mut self.report.probes {
+            (probe.spent, probe.counters) = (counters.injections, counters);
+        }
+        self.say(AgentMessage::Report(self.report.clone())).await;
+    }
+
+    fn counted(&self, id: &str) -> (u64, Counters) {
+        let known = self.report.probes.iter().find(|probe| probe.id == id);
+        known.map(|probe| (probe.spent, probe.counters)).unwrap_or_default()
     }
 
     async fn say(&self, message: AgentMessage) {

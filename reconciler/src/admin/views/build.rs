@@ -4,25 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use faultline_api::{ExperimentId, Kind, Place, Reason};
 use faultline_core::{
+    activity::{Activities, Activity},
     due::WhyNot,
     judge::{Decision, Verdict},
     ledger::{Run, RunKey},
     parse::{Binding, BoundGuardrail},
     plan::PlannedRun,
-    report::ProbeState,
+    report::{Counters, ProbeState},
     review::Finding,
-    select::{Exclusion, ExclusionCause, Selection, SlotTarget},
+    select::{Exclusion, ExclusionCause, Selection},
     tree::Role,
 };
+use jiff::Timestamp;
 
 use super::{
     ExperimentView, Explanation, GuardrailView, NodeView, NotHitView, ReportView, RunView, TargetView,
     VerdictView,
 };
-use crate::{agents::NodeStatus, publish::problems, reconcile::Pass};
-
-/// What agents are known, by node.
-type Nodes = BTreeMap<String, NodeStatus>;
+use crate::{
+    probes::{Nodes, ProbeStatus, Probes, waits},
+    publish::problems,
+    reconcile::Pass,
+};
 
 /// Every experiment that is declared, and every one with a run that matters.
 #[must_use]
@@ -30,10 +33,12 @@ pub fn experiments(pass: &Pass, nodes: &Nodes) -> Vec<ExperimentView> {
     let mut ids: BTreeSet<_> = pass.parsed.experiments.keys().collect();
     ids.extend(pass.plan.runs.iter().map(|planned| &planned.key.experiment));
     ids.extend(pass.parsed.broken.iter().filter_map(|broken| broken.experiment.as_ref()));
+    let probes = Probes::of(pass, nodes);
     ids.into_iter()
         .map(|id| {
             let name = id.to_string();
             let newest = pass.ledger.newest(id);
+            let of_newest = newest.map(|(key, _)| probes.of_run(key)).unwrap_or_default();
             let declared = pass.parsed.experiments.get(id);
             let why_not = why_nots(pass, &name).next();
             let place = declared.map(|declared| &declared.place).or(newest.map(|(_, run)| &run.place));
@@ -44,10 +49,11 @@ pub fn experiments(pass: &Pass, nodes: &Nodes) -> Vec<ExperimentView> {
                 state: newest.map(|(_, run)| run.state),
                 reason: newest.map(|(_, run)| run.reason).or(why_not.and_then(|why| why.reason)),
                 message: newest
-                    .map(|(key, run)| message(pass, nodes, key, run))
+                    .map(|(_, run)| message(run, &of_newest))
                     .filter(|message| !message.is_empty())
                     .or(why_not.map(|why| why.message.clone()))
                     .unwrap_or_default(),
+                activity: activities(&of_newest),
                 experiment: name,
             }
         })
@@ -57,7 +63,8 @@ pub fn experiments(pass: &Pass, nodes: &Nodes) -> Vec<ExperimentView> {
 /// Every run that the ledger remembers.
 #[must_use]
 pub fn runs(pass: &Pass, nodes: &Nodes) -> Vec<RunView> {
-    pass.ledger.runs.iter().map(|(key, run)| run_view(pass, nodes, key, run)).collect()
+    let probes = Probes::of(pass, nodes);
+    pass.ledger.runs.iter().map(|(key, run)| run_view(pass, &probes.of_run(key), key, run)).collect()
 }
 
 /// Every node of the inventory and every one whose agent was heard of.
@@ -113,14 +120,15 @@ pub fn explain(pass: &Pass, nodes: &Nodes, namespace: &str, name: &str) -> Optio
     let place = place.or_else(|| broken().map(|broken| &broken.place)).or_else(remembered);
     why_nots.extend(sources_of(pass, place));
     let place = place.map(ToString::to_string);
+    let probes = newest.map(|(key, _)| Probes::of(pass, nodes).of_run(key)).unwrap_or_default();
     Some(Explanation {
         experiment: full,
-        run: newest.map(|(key, run)| run_view(pass, nodes, key, run)),
+        run: newest.map(|(key, run)| run_view(pass, &probes, key, run)),
         verdicts: planned
             .map(|planned| planned.verdicts.iter().map(verdict_view).collect())
             .unwrap_or_default(),
         selected: selection.map(|selection| (selection.matched, selection.eligible)),
-        targets: selection.map(targets).unwrap_or_default(),
+        targets: probes.iter().map(|probe| target_view(probe, pass.plan.at)).collect(),
         not_hit: selection.map(not_hit).unwrap_or_default(),
         why_nots: why_nots.into_iter().map(|why| worded(why, place.as_ref())).collect(),
         place,
@@ -158,21 +166,28 @@ fn sources_of<'a>(pass: &'a Pass, place: Option<&Place>) -> impl Iterator<Item =
     stale_sources(pass).filter(move |why| subjects.contains(&why.subject))
 }
 
-/// The run's message; where it only waits, for whom.
-fn message(pass: &Pass, nodes: &Nodes, key: &RunKey, run: &Run) -> String {
-    if run.reason != Reason::AwaitingAttach || !run.message.is_empty() {
+/// The run's message; where it has none, for whom it waits, what is known of it no more, and why nothing came of it.
+fn message(run: &Run, probes: &[ProbeStatus<'_>]) -> String {
+    if !run.message.is_empty() {
         return run.message.clone();
     }
-    let Some(selection) = planned(pass, key).and_then(|planned| planned.selection.as_ref()) else {
-        return String::new();
-    };
-    let waits: BTreeSet<&str> = selection.targets.iter().map(|target| target.node.as_str()).collect();
-    let waits = waits.into_iter().map(|node| match nodes.get(node) {
-        None => format!("no agent of node {node} has connected"),
-        Some(NodeStatus { session: None, .. }) => format!("the agent of node {node} is not connected"),
-        Some(_) => format!("the agent of node {node} has not said that it attached"),
-    });
-    waits.collect::<Vec<_>>().join("; ")
+    if run.reason == Reason::AwaitingAttach {
+        return waits(probes).into_iter().collect::<Vec<_>>().join("; ");
+    }
+    let silent: BTreeSet<String> = probes.iter().filter_map(ProbeStatus::silence).collect();
+    let without_effect = activities(probes).furthest().is_some_and(Activity::is_without_effect);
+    let counters = total(probes);
+    let silent = silent.into_iter().filter(|_| !run.state.is_over());
+    let why = without_effect.then(|| counters.in_words());
+    silent.chain(why).chain(counters.warning()).collect::<Vec<_>>().join("; ")
+}
+
+fn activities(probes: &[ProbeStatus<'_>]) -> Activities {
+    probes.iter().map(|probe| probe.activity).collect()
+}
+
+fn total(probes: &[ProbeStatus<'_>]) -> Counters {
+    probes.iter().fold(Counters::default(), |sum, probe| sum.plus(probe.counters()))
 }
 
 fn planned<'a>(pass: &'a Pass, key: &RunKey) -> Option<&'a PlannedRun> {
@@ -187,14 +202,15 @@ fn why_nots<'a>(pass: &'a Pass, experiment: &str) -> impl Iterator<Item = &'a Wh
     pass.plan.report.why_nots.iter().filter(of)
 }
 
-fn run_view(pass: &Pass, nodes: &Nodes, key: &RunKey, run: &Run) -> RunView {
+fn run_view(pass: &Pass, probes: &[ProbeStatus<'_>], key: &RunKey, run: &Run) -> RunView {
     let effective = planned(pass, key).map(|planned| &planned.effective);
     let usable = run.slots.iter().take(run.usable_slots());
     RunView {
         run: key.clone(),
         state: run.state,
         reason: run.reason,
-        message: message(pass, nodes, key, run),
+        message: message(run, probes),
+        activity: activities(probes),
         started: run.started,
         ends: effective.and_then(|effective| effective.ends),
         ended: run.ended,
@@ -203,6 +219,7 @@ fn run_view(pass: &Pass, nodes: &Nodes, key: &RunKey, run: &Run) -> RunView {
         duration: effective.and_then(|effective| effective.duration),
         slots: (usable.clone().filter(|slot| slot.pod.is_some()).count(), usable.count()),
         spent: run.slots.iter().flat_map(|slot| slot.spent.values()).sum(),
+        counters: total(probes),
         failures: run.failures.clone(),
     }
 }
@@ -237,14 +254,20 @@ fn verdict_view(verdict: &Verdict) -> VerdictView {
     VerdictView { guardrail: verdict.guardrail.clone(), verdict: name.to_owned(), why }
 }
 
-fn targets(selection: &Selection) -> Vec<TargetView> {
-    let view = |target: &SlotTarget| TargetView {
-        slot: target.slot,
-        container: format!("{}/{}/{}", target.target.namespace, target.target.pod, target.target.container),
-        node: target.node.clone(),
-        mechanism: target.mechanism.clone(),
-    };
-    selection.targets.iter().map(view).collect()
+fn target_view(probe: &ProbeStatus<'_>, now: Timestamp) -> TargetView {
+    TargetView {
+        slot: probe.slot,
+        container: probe.container.clone(),
+        node: probe.node.to_owned(),
+        mechanism: probe.mechanism.map(str::to_owned),
+        activity: probe.activity,
+        message: probe.in_words(now),
+        warning: probe.counters().warning(),
+        attached: probe.report.and_then(|report| report.attached_at),
+        counters: probe.report.map(|report| report.counters),
+        connected: probe.is_connected(),
+        heard: probe.agent.map(|agent| agent.heard),
+    }
 }
 
 fn not_hit(selection: &Selection) -> Vec<NotHitView> {

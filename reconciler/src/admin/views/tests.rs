@@ -6,6 +6,8 @@ use faultline_core::{Cache, Defaults, ledger::Ledger, tree::Role};
 use faultline_policies::{Host, HostConfig};
 use tokio::sync::Notify;
 
+mod activity;
+
 use super::{Explanation, experiments, explain, report};
 use crate::{
     agents::Fleet,
@@ -20,6 +22,8 @@ use crate::{
 
 struct Stage {
     root: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    fleet: Arc<Fleet>,
     deps: Deps,
 }
 
@@ -39,19 +43,19 @@ impl Stage {
         )
         .unwrap();
         let clock = Arc::new(ManualClock::at("2026-03-01T12:00:00Z".parse().unwrap()));
-        let fleet = Fleet::new(clock.clone(), Arc::new(Metrics::new()), Arc::new(Notify::new()));
+        let fleet = Arc::new(Fleet::new(clock.clone(), Arc::new(Metrics::new()), Arc::new(Notify::new())));
         let store = Box::new(MemoryStore::opened_from(Ledger::default()));
         let (source, kept) = (root.path().join("exp"), Duration::from_secs(600));
         let deps = Deps {
-            clock,
+            clock: clock.clone(),
             sources: vec![Directory::new("exp", Role::Experiments, source, kept)],
             inventory: Observer::new(Some(Provider::File(inventory))),
             evaluator: Arc::new(Host::new(HostConfig::default()).unwrap()),
             cache: Cache::default(),
             defaults: Defaults::default(),
-            converge: Box::new(Execution::new(store, Arc::new(fleet))),
+            converge: Box::new(Execution::new(store, Arc::clone(&fleet))),
         };
-        Self { root, deps }
+        Self { root, clock, fleet, deps }
     }
 
     fn pass(&mut self) -> Pass {
