@@ -5,8 +5,12 @@
 
 use std::{fs, path::Path};
 
-use faultline_ebpf::btf::BtfBuilder;
 use snapbox::{Data, cmd::Command};
+
+#[path = "cli/compile.rs"]
+mod compile;
+#[path = "cli/kernels.rs"]
+mod kernels;
 
 const CAPS: &[u8] = include_bytes!("../../policies/modules/cap_limits.wasm");
 const DENY: &[u8] = include_bytes!("../../policies/modules/deny_all.wasm");
@@ -97,59 +101,16 @@ fn stage() -> tempfile::TempDir {
         fs::create_dir_all(&modules).unwrap();
         fs::write(modules.join(module), bytes).unwrap();
     }
-    fs::write(stage.path().join("vmlinux.btf"), types(true)).unwrap();
-    fs::write(stage.path().join("no-failslab.btf"), types(false)).unwrap();
-    fs::write(stage.path().join("poor.btf"), poor()).unwrap();
-    fs::write(stage.path().join("program.btf"), BtfBuilder::new().build()).unwrap();
+    for (name, types) in [
+        ("vmlinux.btf", kernels::with_failslab()),
+        ("no-failslab.btf", kernels::without_failslab()),
+        ("poor.btf", kernels::with_tasks_only()),
+        ("program.btf", kernels::none()),
+    ] {
+        fs::write(stage.path().join(name), types).unwrap();
+    }
     fs::write(stage.path().join("vmlinux.elf"), b"\x7fELF\x02\x01\x01").unwrap();
     stage
-}
-
-/// A kernel that has what programs and the documented example are about, in part.
-fn types(has_failslab: bool) -> Vec<u8> {
-    let mut builder = BtfBuilder::new();
-    let byte = builder.int("unsigned char", 1);
-    let u32 = builder.int("unsigned int", 4);
-    let u64 = builder.int("unsigned long", 8);
-    let flags = builder.typedef("gfp_t", u32);
-    let text = builder.pointer(byte);
-    let qstr = builder.structure("qstr", 16, &[("hash", u32, 0), ("len", u32, 32), ("name", text, 64)]);
-    let dentry = builder.structure("dentry", 192, &[("d_flags", u32, 0)]);
-    let signal = builder.structure("signal_struct", 16, &[("oom_mm", u64, 64)]);
-    let signal = builder.pointer(signal);
-    let task = [("pid", u32, 0), ("flags", u32, 64), ("tgid", u32, 128), ("signal", signal, 192)];
-    builder.structure("task_struct", 64, &task);
-    let cache = builder.structure("kmem_cache", 64, &[("size", u32, 128)]);
-    let registers =
-        builder.structure("pt_regs", 168, &[("di", u64, 896), ("si", u64, 832), ("dx", u64, 768)]);
-    let [qstr, dentry, cache, registers] = [qstr, dentry, cache, registers].map(|of| builder.pointer(of));
-    if has_failslab {
-        builder.function("should_failslab", &[("s", cache), ("gfpflags", flags)]);
-    }
-    builder.function("should_fail_alloc_page", &[("gfp_mask", flags), ("order", u32)]);
-    builder.function("d_alloc_parallel", &[("parent", dentry), ("name", qstr)]);
-    builder.function("__x64_sys_mount", &[("regs", registers)]);
-    cgroups(&mut builder, u32, u64);
-    builder.build()
-}
-
-/// What programs must know of a kernel's cgroups and interrupts.
-fn cgroups(builder: &mut BtfBuilder, u32: u32, u64: u32) {
-    let css = builder.structure("cgroup_subsys_state", 16, &[("cgroup", u64, 0), ("parent", u64, 64)]);
-    builder.structure("cgroup", 40, &[("self", css, 0), ("kn", u64, 128), ("root", u64, 192)]);
-    builder.structure("kernfs_node", 16, &[("id", u64, 64)]);
-    builder.structure("cgroup_root", 8, &[("hierarchy_id", u32, 32)]);
-    builder.typedef("btf_trace_cgroup_mkdir", u64);
-    builder.typedef("btf_trace_cgroup_rmdir", u64);
-    builder.variable("__preempt_count", u32);
-}
-
-/// A kernel that has tasks, and nothing else that programs must know of.
-fn poor() -> Vec<u8> {
-    let mut builder = BtfBuilder::new();
-    let u32 = builder.int("unsigned int", 4);
-    builder.structure("task_struct", 64, &[("pid", u32, 0)]);
-    builder.build()
 }
 
 fn copy(from: &Path, to: &Path) {

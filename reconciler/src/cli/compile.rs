@@ -177,7 +177,7 @@ impl Compiler {
         let chain = self.kernel.resolve(document, experiment)?;
         let numbers = Numbers::of(experiment, &chain);
         let too_long = |error: AsmError| {
-            let message = format!("its predicates are too long for a program: {error}");
+            let message = format!("its predicates are too long for one program: {error}");
             vec![Diagnostic::error(Code::InvalidPredicate, document.span, message)]
         };
         let programs = self.programs(&chain, &numbers).map_err(too_long)?;

@@ -35,8 +35,8 @@ use crate::{
 
 /// Show every problem of every file, each with line, column and what to do
 ///
-/// With --btf, call chains are checked against a kernel, too: whether it has their functions, and whether predicates
-/// fit their parameters and its types.
+/// With --btf, call chains are checked against a kernel, too: whether it has their functions and the one that
+/// fails, and whether predicates fit their parameters and its types.
 ///
 /// Exit codes: 0 fine, also with warnings; 1 at least one error; 2 a path cannot be read.
 #[derive(Debug, Args)]

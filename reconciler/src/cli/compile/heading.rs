@@ -24,9 +24,7 @@ pub(super) fn heading(
     text += "call chain, outermost first:\n";
     text += &way(experiment, chain, numbers);
     text += &in_maps(experiment);
-    text += "\nNumbers are those of an agent that has no other experiment. It replaces two constants, which are 0 here:\n\
-             the active generation, and the addresses of functions (site). With the first experiment it also attaches\n\
-             two programs that follow cgroups and are the same for all.\n\n";
+    text += &of_agents(chain);
     text += &sizes(programs);
     text.lines().map(|line| format!("; {line}").trim_end().to_owned() + "\n").collect()
 }
@@ -56,6 +54,19 @@ fn in_maps(experiment: &Experiment) -> String {
     let probability = experiment.probability.get();
     format!(
         "data that the programs read from maps: the chain, containers, probability {probability} %, {times}, {duration}\n"
+    )
+}
+
+/// What an agent does that cannot be told from a file.
+fn of_agents(chain: &Chain) -> String {
+    let constants = match chain.frames.as_slice() {
+        [] => "the active generation, which is 0 here",
+        _ => "the active generation and the addresses of functions (site), which are 0 here",
+    };
+    format!(
+        "\nNumbers are those of an agent that has no other experiment. It fills in\n\
+         {constants}.\n\
+         Beside these programs it attaches two that follow cgroups, the same for all experiments.\n\n"
     )
 }
 
