@@ -16,6 +16,9 @@ use problem::Problems;
 /// Longest predicate, in bytes. The longest that is known from a manifest has 324.
 pub const MAX_BYTES: usize = 4096;
 
+/// Most words and signs of a predicate: what walks an expression recurses for each of its operators.
+pub const MAX_TOKENS: usize = 1000;
+
 /// Reads a predicate.
 ///
 /// # Errors
@@ -39,6 +42,10 @@ fn read<T>(text: &str, with: impl FnOnce(&mut Parser<'_>) -> parse::Parsed<T>) -
         return Err(vec![Problem::new(span, format!("more than {MAX_BYTES} bytes"))]);
     }
     let tokens = token::tokens(text, &mut problems);
+    if let Some(token) = tokens.get(MAX_TOKENS) {
+        let span = crate::Span { start: token.span.start, end: text.len() };
+        return Err(vec![Problem::new(span, format!("more than {MAX_TOKENS} words and signs"))]);
+    }
     let read = with(&mut Parser::new(text, &tokens, &mut problems));
     match (read, problems.into_sorted()) {
         (Ok(read), problems) if problems.is_empty() => Ok(read),

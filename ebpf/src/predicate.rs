@@ -2,8 +2,10 @@
 
 mod check;
 mod constants;
+mod convert;
 mod eval;
 mod ir;
+mod macros;
 mod ty;
 
 use faultline_api::{

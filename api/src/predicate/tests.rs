@@ -166,7 +166,8 @@ fn what_is_cut_short_or_too_much_is_said() {
     assert_eq!(problems("1.5")[0].1, "a fraction");
     let deep = format!("{}a{}", "(".repeat(100), ")".repeat(100));
     assert!(problems(&deep).iter().any(|(_, message)| message.contains("deeper than 64")));
-    assert!(problems(&"!".repeat(4000)).iter().any(|(_, message)| message.contains("deeper than 64")));
+    assert!(problems(&"!".repeat(900)).iter().any(|(_, message)| message.contains("deeper than 64")));
+    assert_eq!(problems(&"!".repeat(4000))[0].1, "more than 1000 words and signs");
     assert_eq!(problems(&"a".repeat(MAX_BYTES + 1))[0].1, "more than 4096 bytes");
 }
 

@@ -8,7 +8,8 @@ use faultline_api::{
 
 use super::{
     constants::{Constant, constant},
-    ir::{Ir, MAX_TEXT, Op, Space},
+    convert::{bit_field, common, compared, converted, is_comparison},
+    ir::{Ir, Op, Space},
     ty::{To, Ty},
 };
 use crate::btf::Btf;
@@ -22,7 +23,7 @@ pub(super) struct Known {
 }
 
 /// What an expression came to.
-struct Typed {
+pub(super) struct Typed {
     ty: Ty,
     held: Held,
 }
@@ -43,9 +44,9 @@ struct Bits {
 }
 
 /// The reason was told.
-struct Wrong;
+pub(super) struct Wrong;
 
-type Checked<T> = Result<T, Wrong>;
+pub(super) type Checked<T> = Result<T, Wrong>;
 
 pub(super) struct Checker<'a> {
     pub(super) btf: &'a Btf,
@@ -61,7 +62,12 @@ impl Checker<'_> {
         self.truth(expr).ok()
     }
 
-    fn fail<T>(&mut self, span: Span, message: impl Into<String>, help: Option<String>) -> Checked<T> {
+    pub(super) fn fail<T>(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Checked<T> {
         let problem = Problem { span, message: message.into(), help };
         self.problems.push(problem);
         Err(Wrong)
@@ -72,7 +78,7 @@ impl Checker<'_> {
     }
 
     /// A value that fits into a register, with its type after integer promotion.
-    fn scalar(&mut self, expr: &Expr) -> Checked<(Ir, Ty)> {
+    pub(super) fn scalar(&mut self, expr: &Expr) -> Checked<(Ir, Ty)> {
         let Typed { ty, held } = self.check(expr)?;
         match ty {
             Ty::Array { of, .. } => {
@@ -345,7 +351,7 @@ impl Checker<'_> {
         }
     }
 
-    fn integer(&mut self, expr: &Expr) -> Checked<(Ir, Ty)> {
+    pub(super) fn integer(&mut self, expr: &Expr) -> Checked<(Ir, Ty)> {
         let (value, ty) = self.scalar(expr)?;
         if matches!(ty, Ty::Int { .. }) {
             return Ok((value, ty));
@@ -440,159 +446,17 @@ impl Checker<'_> {
             }
         }
     }
-
-    fn call(&mut self, name: &str, at: Span, arguments: &[Expr], span: Span) -> Checked<Typed> {
-        let wanted = match name {
-            "STRCMP" | "MKDEV" => 2,
-            "STRNCMP" => 3,
-            "MAJOR" | "MINOR" | "IS_ERR" => 1,
-            _ => {
-                let known = ["STRCMP", "STRNCMP", "MKDEV", "MAJOR", "MINOR", "IS_ERR"];
-                let help = match nearest(name, known.into_iter()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("a predicate calls nothing; known are {}", known.join(", ")),
-                };
-                return self.fail(at, format!("no macro `{name}` is known"), Some(help));
-            }
-        };
-        if arguments.len() != wanted {
-            let message = format!("{name} takes {wanted} arguments, and this has {}", arguments.len());
-            return self.fail(span, message, None);
-        }
-        let device = Ty::Int { bytes: 4, signed: false };
-        let shift = Ir::Const(i64::from(MINOR_BITS));
-        let minors = Ir::Const((1 << MINOR_BITS) - 1);
-        match (name, arguments) {
-            ("STRCMP", [pointer, text]) => self.same_text(pointer, text, None),
-            ("STRNCMP", [pointer, text, length]) => self.same_text(pointer, text, Some(length)),
-            ("MKDEV", [major, minor]) => {
-                let (major, minor) = (self.integer(major), self.integer(minor));
-                let (major, minor) = (major?.0, minor?.0);
-                let value = Ir::binary(Op::Or, Ir::binary(Op::Shl, major, shift), minor);
-                Ok(value_of(device.clone(), converted(value, &device)))
-            }
-            ("MAJOR", [of]) => {
-                let value = converted(self.integer(of)?.0, &device);
-                Ok(value_of(device, Ir::binary(Op::Shr, value, shift)))
-            }
-            ("MINOR", [of]) => {
-                let value = self.integer(of)?.0;
-                Ok(value_of(device, Ir::binary(Op::And, value, minors)))
-            }
-            (_, [pointer]) => {
-                let value = self.scalar(pointer)?.0;
-                let lowest = Ir::Const(-MAX_ERRNO);
-                Ok(value_of(Ty::INT, Ir::binary(Op::Le, lowest, value)))
-            }
-            _ => Err(Wrong),
-        }
-    }
-
-    /// True when equal, whatever the name suggests: that is what manifests mean by it.
-    fn same_text(&mut self, pointer: &Expr, text: &Expr, length: Option<&Expr>) -> Checked<Typed> {
-        let address = self.scalar(pointer);
-        let length = length.map(|length| self.integer(length).map(|(value, _)| (value, length.span)));
-        let (address, ty) = address?;
-        let Ty::Pointer { space, .. } = ty else {
-            let message = format!("{} is no pointer to a text", ty.name(self.btf));
-            return self.fail(pointer.span, message, None);
-        };
-        let ExprKind::Text(text_bytes) = &text.kind else { return Err(Wrong) };
-        // A 0 within the text ends it, as it ends what it is compared with.
-        let mut bytes: Vec<u8> = text_bytes.iter().copied().take_while(|byte| *byte != 0).collect();
-        bytes.push(0);
-        if let Some(length) = length {
-            let (value, at) = length?;
-            let Some(length) = value.constant().and_then(|length| usize::try_from(length).ok()) else {
-                return self.fail(at, "the length must be a constant", None);
-            };
-            if length == 0 {
-                return self.fail(at, "a comparison of no bytes is always true", None);
-            }
-            bytes.truncate(length);
-        }
-        if bytes.len() > MAX_TEXT {
-            let message = format!("a text of {} bytes, and at most {} are compared", bytes.len(), MAX_TEXT);
-            return self.fail(text.span, message, Some("compare its beginning with STRNCMP".to_owned()));
-        }
-        Ok(value_of(Ty::INT, Ir::SameBytes { address: Box::new(address), bytes, space }))
-    }
 }
-
-/// Bits of the minor number in a `dev_t` of the kernel's own.
-const MINOR_BITS: u32 = 20;
 
 /// `gfp_t`.
 const GFP: Ty = Ty::Int { bytes: 4, signed: false };
 
-/// The kernel's highest errno: a pointer at most that far below 0 is an error.
-const MAX_ERRNO: i64 = 4095;
-
-const fn value_of(ty: Ty, value: Ir) -> Typed {
+pub(super) const fn value_of(ty: Ty, value: Ir) -> Typed {
     Typed { ty, held: Held::Value(value) }
 }
 
-const fn is_comparison(op: Binary) -> bool {
-    matches!(op, Binary::Eq | Binary::Ne | Binary::Lt | Binary::Gt | Binary::Le | Binary::Ge)
-}
-
-fn compared(op: Binary, left: Ir, right: Ir, signed: bool) -> Ir {
-    let (lt, le) = if signed { (Op::SignedLt, Op::SignedLe) } else { (Op::Lt, Op::Le) };
-    match op {
-        Binary::Eq => Ir::binary(Op::Eq, left, right),
-        Binary::Ne => Ir::binary(Op::Ne, left, right),
-        Binary::Lt => Ir::binary(lt, left, right),
-        Binary::Le => Ir::binary(le, left, right),
-        Binary::Gt => Ir::binary(lt, right, left),
-        _ => Ir::binary(le, right, left),
-    }
-}
-
-/// C's usual arithmetic conversions, after promotion.
-fn common(a: &Ty, b: &Ty) -> Ty {
-    match (a, b) {
-        (Ty::Int { bytes: a_bytes, signed: a_signed }, Ty::Int { bytes: b_bytes, signed: b_signed }) => {
-            let signed = match a_bytes.cmp(b_bytes) {
-                std::cmp::Ordering::Greater => *a_signed,
-                std::cmp::Ordering::Less => *b_signed,
-                std::cmp::Ordering::Equal => *a_signed && *b_signed,
-            };
-            Ty::Int { bytes: *a_bytes.max(b_bytes), signed }
-        }
-        (Ty::Pointer { .. }, _) => a.clone(),
-        _ => b.clone(),
-    }
-}
-
-fn converted(value: Ir, to: &Ty) -> Ir {
-    match to {
-        Ty::Int { bytes, signed } => value.narrow(8 * bytes, *signed),
-        _ => value,
-    }
-}
-
-/// A bit field: as many whole bytes as it touches, moved down and cut.
-fn bit_field(
-    address: Box<Ir>,
-    offset: i64,
-    start: u32,
-    width: u32,
-    bytes: u8,
-    signed: bool,
-    space: Space,
-) -> (Ir, Ty) {
-    let touched = (start + width).div_ceil(8).next_power_of_two().min(8);
-    let whole = Ir::Load { address, offset, bytes: u8::try_from(touched).unwrap_or(8), signed: false, space };
-    let moved = Ir::binary(Op::Shr, whole, Ir::Const(i64::from(start)));
-    let bits = u8::try_from(width.min(64)).unwrap_or(64);
-    // What an int can hold is promoted to int.
-    let ty =
-        if width < 32 || (signed && width == 32) { Ty::INT } else { Ty::Int { bytes: bytes.max(4), signed } };
-    (moved.narrow(bits, signed), ty)
-}
-
 /// The name most like this one, if any is like it.
-fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     let alike =
         names.map(|other| (strsim::jaro_winkler(name, other), other)).filter(|(score, _)| *score > 0.8);
     alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other.to_owned())

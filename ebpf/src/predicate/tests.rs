@@ -237,3 +237,20 @@ fn a_system_calls_arguments_come_from_its_callers_registers_and_memory() {
     let help = "declare what the system call takes in `parameters`, as its manual page does";
     assert_eq!(undeclared[0].help.as_deref(), Some(help));
 }
+
+#[test]
+fn the_longest_chains_of_operators_fit_the_stack_of_a_thread() {
+    let left = format!("small{}", " + 1".repeat(498));
+    let right = format!("{}1{}", "small ? ".repeat(30), " : 1".repeat(30));
+    let arrows = format!("name{}", "->name".repeat(499));
+    for text in [left.as_str(), &right] {
+        let condition = value("lookup", text);
+        let predicate = crate::codegen::Predicate { number: 1, condition };
+        assert!(predicate.condition.clone().arguments() > 0, "{predicate:?}");
+    }
+    assert!(matches!(checked("lookup", None, &arrows), Err(Problems::Predicate(_))));
+    assert_eq!(
+        parse(&format!("1{}", " + 1".repeat(500))).unwrap_err()[0].message,
+        "more than 1000 words and signs"
+    );
+}

@@ -5,6 +5,7 @@
 mod budgets;
 mod chains;
 mod containment;
+mod corpus;
 mod faults;
 mod lifecycle;
 mod predicates;

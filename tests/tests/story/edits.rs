@@ -76,3 +76,36 @@ fn an_edit_of_times_keeps_what_is_spent() {
         assert_eq!(stage.count("target", ENOMEM), total, "times: {times}");
     }
 }
+
+#[test]
+fn a_predicate_decides_which_mounts_fail_and_an_edit_of_it_decides_anew() {
+    if !injects() {
+        return;
+    }
+    let stage = Stage::new("predicate", 9536).unwrap();
+    stage.inventory(&["target"]).unwrap();
+    let _reconciler = stage.reconciler().unwrap();
+    let _agent = stage.agent().unwrap();
+    let _victim = stage.victim("target", &["--missing", "--every-ms", "2", "--quiet"]).unwrap();
+    let when = |predicate: &str| {
+        let frame = "{ funcname: __x64_sys_mount ";
+        let parameters = "'char *dev_name, char *dir_name, char *type'";
+        let with = format!("{frame}, parameters: {parameters}, predicate: '{predicate}' ");
+        let text = experiment("predicate", "target", "", "").replace(frame, &with);
+        stage.commit("predicate.yaml", &text).unwrap();
+    };
+    when("STRCMP(type, \"xfs\")");
+    wait(&stage, "the kernel turns mounts of another kind down", || {
+        stage.page().is_ok_and(|page| page.sum("faultline_agent_rejected_total", &[]) >= 20.0)
+    });
+    assert_eq!(stage.count("target", ENOMEM), 0);
+
+    when("STRCMP(type, \"ext4\") && current->pid > 1");
+    wait(&stage, "mounts of that kind fail", || stage.count("target", ENOMEM) >= 20);
+
+    when("STRCMP(typ, \"ext4\")");
+    wait(&stage, "it is told what the name should have been", || {
+        let told = stage.faultline(&["explain", "chaos-testing/predicate"]);
+        told.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains("did you mean `type`?"))
+    });
+}

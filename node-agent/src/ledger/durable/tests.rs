@@ -113,5 +113,5 @@ fn another_format_is_refused_by_its_number() {
     transaction.commit().unwrap();
     drop(database);
     let error = DurableLedger::open(directory.path()).map(drop).unwrap_err();
-    assert!(matches!(error, LedgerError::Format { found: 9, known: 1, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Format { found: 9, known: FORMAT, .. }), "{error}");
 }
