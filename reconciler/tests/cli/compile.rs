@@ -140,10 +140,11 @@ fn an_error_keeps_its_own_file_from_being_listed_and_a_warning_does_not() {
 
 #[test]
 fn predicates_that_do_not_fit_into_one_program_are_an_error() {
-    let predicate = (2..200).map(|by| format!("d->d_flags / {by}")).collect::<Vec<_>>().join(" || ");
+    let name = format!("STRNCMP(q->name, \"{}\", 63)", "x".repeat(63));
+    let predicate = vec![name; 45].join("||");
     let frame = |nth| {
-        // Each is another one, for the sake of a second parameter that it does not use.
-        let parameters = format!("struct dentry *d, struct qstr *name_{nth}");
+        // Each is another one, for the sake of a parameter that it does not use.
+        let parameters = format!("struct dentry *d{nth}, struct qstr *q");
         format!("{{funcname: d_alloc_parallel, parameters: '{parameters}', predicate: '{predicate}'}}")
     };
     let frames: Vec<_> = (0..15).map(frame).collect();
