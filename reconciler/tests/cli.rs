@@ -5,8 +5,12 @@
 
 use std::{fs, path::Path};
 
-use faultline_ebpf::btf::BtfBuilder;
 use snapbox::{Data, cmd::Command};
+
+#[path = "cli/compile.rs"]
+mod compile;
+#[path = "cli/kernels.rs"]
+mod kernels;
 
 const CAPS: &[u8] = include_bytes!("../../policies/modules/cap_limits.wasm");
 const DENY: &[u8] = include_bytes!("../../policies/modules/deny_all.wasm");
@@ -32,6 +36,31 @@ const CASES: &[(&str, &[&str], i32)] = &[
     ("validate-btf-text", &["validate", "predicates", "--btf=predicates/bananas.yaml"], 2),
     ("validate-btf-program", &["validate", "predicates", "--btf=program.btf"], 2),
     ("validate-btf-nowhere", &["validate", "predicates", "--btf=nowhere"], 2),
+    (
+        "validate-btf-no-target",
+        &["validate", "experiments", "predicates/bananas.yaml", "--btf=no-failslab.btf"],
+        1,
+    ),
+    ("compile", &["compile", "experiments/mount.yaml", "--btf=vmlinux.btf"], 0),
+    ("compile-predicates", &["compile", "compile/documented.yaml", "--btf=vmlinux.btf"], 0),
+    (
+        "compile-no-frames",
+        &["compile", "compile/several.yaml", "--btf=vmlinux.btf", "--experiment=chaos-testing/pages"],
+        0,
+    ),
+    ("compile-misfits", &["compile", "predicates/misfits.yaml", "--btf=vmlinux.btf"], 1),
+    ("compile-misfits-json", &["compile", "predicates/misfits.yaml", "--btf=vmlinux.btf", "-o", "json"], 1),
+    ("compile-broken", &["compile", "broken/typos.yaml", "--btf=vmlinux.btf"], 1),
+    (
+        "compile-no-target",
+        &["compile", "experiments/mount.yaml", "predicates/bananas.yaml", "--btf=no-failslab.btf"],
+        1,
+    ),
+    ("compile-nobody", &["compile", "experiments/mount.yaml", "--btf=vmlinux.btf", "--experiment=a/b"], 1),
+    ("compile-no-experiments", &["compile", "guardrails/caps.yaml", "--btf=vmlinux.btf"], 1),
+    ("compile-nothing", &["compile", "nowhere", "experiments", "/dev/zero", "--btf=vmlinux.btf"], 2),
+    ("compile-btf-text", &["compile", "experiments/mount.yaml", "--btf=experiments/mount.yaml"], 2),
+    ("compile-btf-poor", &["compile", "experiments/mount.yaml", "--btf=poor.btf"], 2),
     ("plan", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW], 0),
     ("plan-json", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "-o", "json"], 0),
     ("plan-differs", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "--exit-code"], 1),
@@ -72,30 +101,16 @@ fn stage() -> tempfile::TempDir {
         fs::create_dir_all(&modules).unwrap();
         fs::write(modules.join(module), bytes).unwrap();
     }
-    fs::write(stage.path().join("vmlinux.btf"), types()).unwrap();
-    fs::write(stage.path().join("program.btf"), BtfBuilder::new().build()).unwrap();
+    for (name, types) in [
+        ("vmlinux.btf", kernels::with_failslab()),
+        ("no-failslab.btf", kernels::without_failslab()),
+        ("poor.btf", kernels::with_tasks_only()),
+        ("program.btf", kernels::none()),
+    ] {
+        fs::write(stage.path().join(name), types).unwrap();
+    }
     fs::write(stage.path().join("vmlinux.elf"), b"\x7fELF\x02\x01\x01").unwrap();
     stage
-}
-
-/// A kernel that has what the documented example is about.
-fn types() -> Vec<u8> {
-    let mut builder = BtfBuilder::new();
-    let byte = builder.int("unsigned char", 1);
-    let u32 = builder.int("unsigned int", 4);
-    let u64 = builder.int("unsigned long", 8);
-    let text = builder.pointer(byte);
-    let qstr = builder.structure("qstr", 16, &[("hash", u32, 0), ("len", u32, 32), ("name", text, 64)]);
-    let dentry = builder.structure("dentry", 192, &[("d_flags", u32, 0)]);
-    builder.structure("task_struct", 64, &[("pid", u32, 0)]);
-    let cache = builder.structure("kmem_cache", 64, &[("size", u32, 128)]);
-    let registers =
-        builder.structure("pt_regs", 168, &[("di", u64, 896), ("si", u64, 832), ("dx", u64, 768)]);
-    let [qstr, dentry, cache, registers] = [qstr, dentry, cache, registers].map(|of| builder.pointer(of));
-    builder.function("should_failslab", &[("s", cache), ("gfpflags", u32)]);
-    builder.function("d_alloc_parallel", &[("parent", dentry), ("name", qstr)]);
-    builder.function("__x64_sys_mount", &[("regs", registers)]);
-    builder.build()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -142,9 +157,18 @@ fn every_command_prints_what_is_expected_and_exits_as_documented() {
 #[test]
 fn every_command_has_an_example_in_its_help() {
     let stage = tempfile::tempdir().unwrap();
-    for command in
-        ["validate", "plan", "run", "up", "get", "explain", "preflight", "certs init", "completions"]
-    {
+    for command in [
+        "validate",
+        "compile",
+        "plan",
+        "run",
+        "up",
+        "get",
+        "explain",
+        "preflight",
+        "certs init",
+        "completions",
+    ] {
         let output = faultline(stage.path()).args(command.split(' ')).arg("--help").output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         assert!(help.contains(&format!("Examples:\n  faultline {command}")), "{command}: {help}");
@@ -156,7 +180,7 @@ fn the_commands_of_later_issues_are_not_listed() {
     let stage = tempfile::tempdir().unwrap();
     let output = faultline(stage.path()).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for later in ["halt", "release", "suspend", "events", "schedule", "import", "policy", "compile"] {
+    for later in ["halt", "release", "suspend", "events", "schedule", "import", "policy"] {
         assert!(!help.contains(&format!("  {later} ")), "{later}: {help}");
     }
 }

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, error::Error, io, path::PathBuf};
 
+use faultline_ebpf::facts::MissingFact;
+
+use super::explain::Name;
 use crate::{
     admin::client::AskError, inventory::InventoryError, reconcile::ReconcileError, serve::StartError,
     store::StoreError,
@@ -16,6 +19,10 @@ pub(super) enum CliError {
     Unreadable(BTreeMap<String, String>),
     #[error("{} is not the BTF of a kernel: {why}", path.display())]
     Btf { path: PathBuf, why: String },
+    #[error("programs for the kernel of {} cannot be made: it has {missing}", path.display())]
+    NoPrograms { path: PathBuf, missing: MissingFact },
+    #[error("the files have no experiment{}", .0.as_ref().map(|name| format!(" {name}")).unwrap_or_default())]
+    NoExperiment(Option<Name>),
     #[error("the ledger {} is not valid", path.display())]
     Ledger { path: PathBuf, source: serde_json::Error },
     #[error("two sources are called {0}: give them names with NAME=DIR")]
@@ -51,7 +58,8 @@ impl CliError {
     /// 1 where the question was read and its answer is no; else 2.
     pub(super) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Ask(AskError::NotFound(_))
+            Self::NoExperiment(_)
+            | Self::Ask(AskError::NotFound(_))
             | Self::Inventory(InventoryError::Invalid(_))
             | Self::Reconcile(ReconcileError::Waiting(InventoryError::Invalid(_))) => 1,
             _ => 2,

@@ -1,8 +1,9 @@
 //! `faultline explain`.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use clap::Args;
+use faultline_api::ExperimentId;
 
 use super::{
     CliError, Outcome,
@@ -30,8 +31,9 @@ pub(super) struct Explain {
     output: Format,
 }
 
+/// `NAMESPACE/NAME` of an experiment.
 #[derive(Clone, Debug)]
-struct Name {
+pub(super) struct Name {
     namespace: String,
     name: String,
 }
@@ -39,7 +41,20 @@ struct Name {
 /// A text that is not `namespace/name`.
 #[derive(Debug, thiserror::Error)]
 #[error("expected NAMESPACE/NAME")]
-struct NotAName;
+pub(super) struct NotAName;
+
+impl Name {
+    /// Whether it is that one's.
+    pub(super) fn is(&self, id: &ExperimentId) -> bool {
+        self.namespace == id.namespace && self.name == id.name
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
 
 impl FromStr for Name {
     type Err = NotAName;

@@ -3,11 +3,13 @@
 //! Exit codes: 0 fine; 1 the input was read and found wrong, or denied; 2 usage, IO, or cannot decide.
 
 mod certs;
+mod compile;
 mod completions;
 mod defaults;
 mod error;
 mod explain;
 mod get;
+mod kernel;
 mod output;
 mod plan;
 #[cfg(all(target_os = "linux", feature = "embedded-node"))]
@@ -37,6 +39,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Validate(validate::Validate),
+    Compile(compile::Compile),
     Plan(plan::PlanCommand),
     Run(run::Run),
     #[cfg(all(target_os = "linux", feature = "embedded-node"))]
@@ -65,6 +68,7 @@ enum Outcome {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Validate(command) => command.execute(),
+        Command::Compile(command) => command.execute(),
         Command::Plan(command) => command.execute(),
         Command::Run(command) => command.execute(),
         #[cfg(all(target_os = "linux", feature = "embedded-node"))]

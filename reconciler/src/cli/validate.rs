@@ -1,7 +1,5 @@
 //! `faultline validate`.
 
-mod kernel;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -26,6 +24,7 @@ use serde::Serialize;
 
 use super::{
     CliError, Outcome,
+    kernel::Kernel,
     output::{Format, print},
     plan::host,
 };
@@ -33,12 +32,11 @@ use crate::{
     bounded::read_at_most,
     source::{Directory, Limits},
 };
-use kernel::Kernel;
 
 /// Show every problem of every file, each with line, column and what to do
 ///
-/// With --btf, call chains are checked against a kernel, too: whether it has their functions, and whether predicates
-/// fit their parameters and its types.
+/// With --btf, call chains are checked against a kernel, too: whether it has their functions and the one that
+/// fails, and whether predicates fit their parameters and its types.
 ///
 /// Exit codes: 0 fine, also with warnings; 1 at least one error; 2 a path cannot be read.
 #[derive(Debug, Args)]
@@ -100,10 +98,10 @@ enum Module {
     Unknown,
 }
 
-/// One problem.
+/// One problem of one file.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Found {
+pub(super) struct Found {
     path: String,
     line: Option<u32>,
     column: Option<u32>,
@@ -111,6 +109,13 @@ struct Found {
     severity: Severity,
     message: String,
     help: Option<String>,
+}
+
+impl Found {
+    /// Whether it keeps the document from being used.
+    pub(super) fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
 }
 
 impl Validate {
@@ -129,7 +134,7 @@ impl Validate {
         if !validated.unreadable.is_empty() {
             return Err(CliError::Unreadable(validated.unreadable));
         }
-        let wrong = validated.findings.iter().any(|found| found.severity == Severity::Error);
+        let wrong = validated.findings.iter().any(Found::is_error);
         Ok(if wrong { Outcome::Found } else { Outcome::Fine })
     }
 }
@@ -191,8 +196,7 @@ impl Validated {
         self.files += 1;
         let FileDocuments { documents, mut diagnostics } = decode(content);
         if let Some(kernel) = &self.kernel {
-            let frames = documents.iter().flat_map(|document| &document.frames);
-            diagnostics.extend(frames.flat_map(|frame| kernel.problems(frame)));
+            diagnostics.extend(documents.iter().flat_map(|document| kernel.problems(document)));
         }
         self.rendered += &faultline_api::render(&diagnostics, path, content, true);
         self.findings.extend(diagnostics.into_iter().map(|diagnostic| found(path, content, diagnostic)));
@@ -305,7 +309,8 @@ impl Validated {
     }
 }
 
-fn found(path: &str, content: &[u8], diagnostic: Diagnostic) -> Found {
+/// What was found in a file, with its place in lines and columns.
+pub(super) fn found(path: &str, content: &[u8], diagnostic: Diagnostic) -> Found {
     let at = diagnostic.span.map(|span| line_col(content, span.start));
     let Diagnostic { code, severity, message, help, span: _, related: _ } = diagnostic;
     let (line, column) = (at.map(|at| at.line), at.map(|at| at.column));
