@@ -101,13 +101,13 @@ fn a_file_of_another_format_is_refused_with_both_numbers() {
     {
         let database = Database::open(file_of(&directory)).unwrap();
         let transaction = database.begin_write().unwrap();
-        transaction.open_table(NUMBERS).unwrap().insert("format", 2).unwrap();
+        transaction.open_table(NUMBERS).unwrap().insert("format", FORMAT + 1).unwrap();
         transaction.commit().unwrap();
     }
     for error in
         [DurableStore::open(directory.path()).err().unwrap(), read_only(directory.path()).err().unwrap()]
     {
-        assert!(matches!(error, StoreError::Format { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::Format { found: 3, known: 2, .. }), "{error}");
     }
 }
 
