@@ -139,3 +139,55 @@ fn of_run(run: &RunView, line: &mut impl FnMut(&str, String)) {
         line("failed", format!("{probe}: {error}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_target_is_followed_by_what_became_of_its_calls() {
+        let counters = json!({
+            "hits": 9, "matches": 7, "rejected": 0, "unread": 0, "sampledOut": 0, "exhausted": 0, "expired": 0,
+            "guarded": 0, "missedReturns": 3, "injections": 4,
+        });
+        let target = |slot: u32, activity: &str, message: &str, warning: Option<&str>| {
+            json!({
+                "slot": slot, "container": "shop/web/main", "node": "n1", "mechanism": "fmod_ret",
+                "activity": activity, "message": message, "warning": warning, "attached": null,
+                "counters": counters, "connected": true, "heard": null,
+            })
+        };
+        let explanation = serde_json::from_value(json!({
+            "experiment": "chaos/web", "place": "exp:a.yaml:1",
+            "run": {
+                "run": "chaos/web#1", "state": "Running", "reason": "Attached", "message": "",
+                "activity": { "injecting": 1, "never_reached": 1 }, "started": "2026-03-01T12:00:00Z",
+                "ends": null, "ended": null, "probability": 40, "times": null, "duration": null,
+                "slots": [2, 2], "spent": 4, "counters": counters, "failures": {},
+            },
+            "verdicts": [], "selected": [2, 2], "notHit": [], "whyNots": [],
+            "targets": [
+                target(0, "injecting", "attached for 3m0s; injected 4 times", Some("missed returns: 3")),
+                target(1, "never_reached", "attached for 3m0s; never reached", None),
+            ],
+        }));
+        let expected = "\
+chaos/web
+  declared    exp:a.yaml:1
+  run         chaos/web#1 is Running (Attached)
+  effective   probability 40, times unlimited, duration until removed
+  activity    1 injecting, 1 never reached
+  spent       4
+  started     2026-03-01T12:00:00Z
+  selected    2 of 2 matched pods can be hit
+  target      shop/web/main on n1 in slot 0 by fmod_ret
+              attached for 3m0s; injected 4 times
+              warning: missed returns: 3
+  target      shop/web/main on n1 in slot 1 by fmod_ret
+              attached for 3m0s; never reached
+";
+        assert_eq!(text(&explanation.unwrap()), expected);
+    }
+}

@@ -195,3 +195,33 @@ fn injectable(kernel: &KernelReport) -> String {
     let can: Vec<_> = can.map(|(fault, _)| name(fault)).collect();
     if can.is_empty() { "none".to_owned() } else { can.join(",") }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_lists_have_a_column_for_how_far_probes_have_come() {
+        let experiment = |name: &str, activity: serde_json::Value, message: &str| {
+            json!({
+                "experiment": name, "place": "exp:a.yaml:1", "run": "chaos/web#3", "state": "Running",
+                "reason": "Attached", "activity": activity, "message": message,
+            })
+        };
+        let views: Vec<ExperimentView> = serde_json::from_value(json!([
+            experiment("chaos/a", json!({ "never_reached": 2 }), "the function that fails was never reached"),
+            experiment("chaos/b", json!({ "injecting": 1, "failed": 1 }), ""),
+            experiment("chaos/c", json!({}), ""),
+        ]))
+        .unwrap();
+        let expected = "\
+EXPERIMENT  RUN  STATE    REASON    ACTIVITY               PLACE         MESSAGE
+chaos/a     3    Running  Attached  never reached          exp:a.yaml:1  the function that fails was never reached
+chaos/b     3    Running  Attached  1 injecting, 1 failed  exp:a.yaml:1
+chaos/c     3    Running  Attached  -                      exp:a.yaml:1
+";
+        assert_eq!(experiments(&views), expected);
+    }
+}

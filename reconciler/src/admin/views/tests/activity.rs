@@ -236,3 +236,15 @@ fn a_run_that_is_over_says_what_it_came_to_and_counts_in_no_metric() {
     assert_eq!(target.message, "detached; reached 812 times, never matched: a predicate turned 812 down");
     assert!(stage.samples().is_empty());
 }
+
+#[test]
+fn what_other_nodes_spent_of_a_slots_budget_counts_too() {
+    let mut stage = Stage::told("    times: 4\n");
+    let counters = Counters { hits: 1, matches: 1, injections: 1, ..Counters::default() };
+    stage.says(&[ProbeReport { times: Some(4), ..attached(counters) }]);
+    let mut pass = stage.pass();
+    for (elsewhere, activity) in [(2, "injecting"), (3, "exhausted")] {
+        pass.ledger.runs.get_mut(&run()).unwrap().slots[0].record("n2", "main", elsewhere);
+        assert_eq!(runs(&pass, &stage.fleet.nodes())[0].activity.to_string(), activity);
+    }
+}
