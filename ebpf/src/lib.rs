@@ -1,12 +1,13 @@
 //! The compiler: from call chains to BPF instructions. Pure: bytes in, bytes out.
 //!
 //! One gate program per target function and one entry and one exit program per chain function, whatever the
-//! number of probes: what differs between probes is data in maps, whose bytes [`layout`] defines. The same
-//! matching is written down twice, as instructions in [`codegen`] and as Rust in [`model`], from the same
+//! number of probes: what differs between probes is data in maps, whose bytes [`layout`] defines, but for
+//! predicates, which are code. The same matching is written down twice, as instructions in [`codegen`] and as Rust in [`model`], from the same
 //! constants.
 //!
 //! Read in this order: [`layout`] (the data), [`model`] (what matching means), [`codegen`] (the programs),
-//! [`asm`] (how they are written down and listed), [`btf`] and [`facts`] (what is asked of a kernel).
+//! [`predicate`] (what a predicate comes to on a kernel), [`asm`] (how programs are written down and listed), [`btf`],
+//! [`facts`] and [`symbol`] (what is asked of a kernel).
 #![forbid(unsafe_code)]
 
 pub mod asm;

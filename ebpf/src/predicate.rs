@@ -10,12 +10,12 @@ mod ty;
 
 use faultline_api::{
     Predicate,
-    predicate::{Expr, Parameter, Problem, parse, parse_parameters},
+    predicate::{BaseType, Expr, Parameter, Problem, parse, parse_parameters},
 };
 
 use crate::btf::{Btf, Kind, Param};
 use check::{Checker, Known};
-use ty::{To, Ty};
+use ty::{MOST_POINTERS, To, Ty};
 
 pub use eval::{Memory, Unread};
 pub use ir::{Ir, MAX_TEXT, Op, Space};
@@ -52,13 +52,30 @@ pub fn read(function: Function<'_>, predicate: &Predicate) -> Result<Ir, Problem
 /// have places in theirs.
 pub fn check(function: Function<'_>, declared: Option<&[Parameter]>, expr: &Expr) -> Result<Ir, Problems> {
     let mut names = parameters(function, declared).map_err(Problems::Parameters)?;
+    named_once(declared.unwrap_or_default()).map_err(Problems::Parameters)?;
     names.extend(current(function.btf));
     let undeclared = function.is_syscall && declared.is_none();
-    let mut checker = Checker { btf: function.btf, names: &names, undeclared, problems: Vec::new() };
+    // What a system call takes as a number may be an address of its caller's.
+    let numbers = if function.is_syscall { Space::User } else { Space::Kernel };
+    let mut checker = Checker { btf: function.btf, names: &names, undeclared, numbers, problems: Vec::new() };
     match checker.condition(expr) {
         Some(condition) => Ok(condition),
         None => Err(Problems::Predicate(checker.problems)),
     }
+}
+
+/// A name must mean one parameter.
+fn named_once(declared: &[Parameter]) -> Result<(), Vec<Problem>> {
+    let is_again = |nth: usize, name: &str| {
+        !name.is_empty() && declared.iter().take(nth).any(|earlier| earlier.name == name)
+    };
+    let again = declared.iter().enumerate().filter(|(nth, parameter)| is_again(*nth, &parameter.name));
+    let problems: Vec<_> = again
+        .map(|(_, Parameter { at, name, .. })| {
+            Problem::new(*at, format!("a second parameter called `{name}`"))
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// Where problems are.
@@ -85,11 +102,24 @@ fn parameters(function: Function<'_>, declared: Option<&[Parameter]>) -> Result<
     match declared {
         None => Ok(own
             .iter()
-            .zip(0..)
-            .map(|(param, nth)| of_kernel(function.btf, param, param.name, nth))
+            .zip(slots(function.btf, &own))
+            .map(|(param, slot)| of_kernel(function.btf, param, param.name, slot))
             .collect()),
         Some(declared) => renamed(function.btf, &own, declared),
     }
+}
+
+/// Where a function's parameters begin among the words of the programs' context: a struct that is handed over by value
+/// takes as many as it fills.
+fn slots(btf: &Btf, params: &[Param<'_>]) -> Vec<u16> {
+    let mut next = 0_u16;
+    let begin = |param: &Param<'_>| {
+        let words = btf.size_of(param.type_id).map_or(1, |bytes| bytes.div_ceil(8).max(1));
+        let slot = next;
+        next = next.saturating_add(u16::try_from(words).unwrap_or(u16::MAX));
+        slot
+    };
+    params.iter().map(begin).collect()
 }
 
 fn of_kernel(btf: &Btf, param: &Param<'_>, name: &str, nth: u16) -> Known {
@@ -106,15 +136,15 @@ fn of_kernel(btf: &Btf, param: &Param<'_>, name: &str, nth: u16) -> Known {
 fn renamed(btf: &Btf, own: &[Param<'_>], declared: &[Parameter]) -> Result<Vec<Known>, Vec<Problem>> {
     let mut known = Vec::new();
     let mut problems = Vec::new();
-    for ((parameter, nth), param) in declared.iter().zip(0..).zip(own) {
+    for ((parameter, slot), param) in declared.iter().zip(slots(btf, own)).zip(own) {
         let actual = Ty::of_kernel(btf, param.type_id, Space::Kernel);
         let problem = match Ty::of_name(btf, &parameter.of, Space::Kernel) {
-            Ok(ty) if is_like(btf, &ty, &actual) => None,
+            Ok(ty) if is_like(btf, &ty, &actual, MOST_POINTERS) => None,
             Ok(_) => Some(format!("in this kernel this parameter is {}", actual.name(btf))),
             Err(unknown) => Some(format!("this kernel has no type `{unknown}`")),
         };
         problems.extend(problem.map(|message| Problem::new(parameter.of.span, message)));
-        known.push(of_kernel(btf, param, &parameter.name, nth));
+        known.push(of_kernel(btf, param, &parameter.name, slot));
     }
     if let Some(parameter) = declared.get(own.len()) {
         let message = format!("in this kernel the function has {} parameters", own.len());
@@ -123,12 +153,15 @@ fn renamed(btf: &Btf, own: &[Param<'_>], declared: &[Parameter]) -> Result<Vec<K
     if problems.is_empty() { Ok(known) } else { Err(problems) }
 }
 
-/// Whether a value of one type is read like one of the other.
-fn is_like(btf: &Btf, declared: &Ty, actual: &Ty) -> bool {
+/// Whether a value of one type is read like one of the other; beyond so many pointers, it is not looked at. Whether a
+/// `char` has a sign differs between kernels, so bytes are alike: what is read has the kernel's own type in any case.
+fn is_like(btf: &Btf, declared: &Ty, actual: &Ty, levels: u8) -> bool {
     match (declared, actual) {
+        (Ty::Pointer { .. }, Ty::Pointer { .. }) if levels == 0 => false,
+        (Ty::Int { bytes: 1, .. }, Ty::Int { bytes: 1, .. }) => true,
         (Ty::Pointer { to: declared, .. }, Ty::Pointer { to: actual, .. }) => {
             let (declared, actual) = (declared.ty(btf, Space::Kernel), actual.ty(btf, Space::Kernel));
-            declared == Ty::Void || actual == Ty::Void || is_like(btf, &declared, &actual)
+            declared == Ty::Void || actual == Ty::Void || is_like(btf, &declared, &actual, levels - 1)
         }
         (Ty::Aggregate { id: a }, Ty::Aggregate { id: b }) => {
             a == b || btf.type_name(*a) == btf.type_name(*b)
@@ -143,6 +176,12 @@ fn of_syscall(btf: &Btf, declared: &[Parameter]) -> Result<Vec<Known>, Vec<Probl
     let mut known = Vec::new();
     let mut problems = Vec::new();
     for (parameter, register) in declared.iter().zip(REGISTERS) {
+        if matches!(&parameter.of.base, BaseType::Struct(tag) if tag == "pt_regs") {
+            let message =
+                "a system call's parameters are those of its manual page, not the caller's registers";
+            problems.push(Problem::new(parameter.of.span, message).help("declare what the manual page does"));
+            continue;
+        }
         let offset = registers.and_then(|id| btf.field(id, register)).map(|field| field.bit_offset / 8);
         let (offset, ty) = match (offset, Ty::of_name(btf, &parameter.of, Space::User)) {
             (Some(offset), Ok(ty @ (Ty::Int { .. } | Ty::Bool | Ty::Pointer { .. }))) => (offset, ty),

@@ -51,6 +51,10 @@ pub(super) fn predicate(
     source: &[u8],
     findings: &mut Findings,
 ) -> Option<PredicatePlace> {
+    if let Some(field) = frame.take_quietly("predicate").filter(|field| field.node.as_text() == Some("")) {
+        let message = "an empty `predicate` turns nothing down: every call counts";
+        findings.push(Diagnostic::note(Code::NoEffect, field.place, message));
+    }
     let predicate = text(frame.take_quietly("predicate"), source, findings);
     let parameters = text(frame.take_quietly("parameters"), source, findings);
     let Some((text, map, _)) = predicate else {

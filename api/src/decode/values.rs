@@ -17,7 +17,10 @@ impl<'n> Field<'n> {
     pub(super) fn text(self, findings: &mut Findings) -> Option<&'n str> {
         let scalar = self.scalar("a string", findings)?;
         if !scalar.is_string() {
-            let help = format!("put it in quotes: \"{}\"", scalar.text);
+            let help = match scalar.resolve() {
+                Resolved::Null => "give it a value in quotes, or remove the line".to_owned(),
+                _ => format!("put it in quotes: \"{}\"", scalar.text),
+            };
             findings.push(self.wrong_type("a string").help(help));
             return None;
         }

@@ -7,7 +7,7 @@ use super::{
     token::{Kind, Token},
     type_name::{begins_type, is_integer_alias},
 };
-use crate::Span;
+use crate::{Span, yaml::quoted};
 
 /// How deep an expression may nest, and with it how deep whatever walks it recurses.
 const MAX_DEPTH: usize = 64;
@@ -392,8 +392,7 @@ impl<'t> Parser<'t> {
             return;
         }
         let found = self.text.get(token.span.start..token.span.end).unwrap_or_default();
-        let found =
-            if token.kind == Kind::End { "the text ends here".to_owned() } else { format!("`{found}`") };
+        let found = if token.kind == Kind::End { "the text ends here".to_owned() } else { quoted(found) };
         self.problems.add(Problem::new(token.span, format!("{found}, where {wanted} is expected")));
     }
 

@@ -52,7 +52,9 @@ fn operators_bind_as_in_c() {
     assert_eq!(parsed("a ? b : c ? d : e"), "If(a, b, If(c, d, e))");
     assert_eq!(parsed("-a.b[1]->c"), "Negate(a.b[1]->c)");
     assert_eq!(parsed("*&a"), "Dereference(AddressOf(a))");
-    assert_eq!(parsed("(a - b) - c /* why */ // because\n"), "Sub(Sub(a, b), c)");
+    assert_eq!(parsed("(a - b) - c /* why */"), "Sub(Sub(a, b), c)");
+    assert_eq!(problems("a // b")[0].1, "a comment to the end of the line");
+    assert_eq!(problems("a /* b")[0].1, "a comment without its end");
 }
 
 #[test]
@@ -138,7 +140,7 @@ fn each_operand_has_its_own_problem() {
     assert_eq!(
         found,
         [
-            ("@".to_owned(), "`@` has no meaning in a predicate".to_owned()),
+            ("@".to_owned(), "`@` has no meaning here".to_owned()),
             ("==".to_owned(), "`==`, where the name of a member is expected".to_owned()),
         ]
     );

@@ -1,7 +1,7 @@
 //! The words of a predicate, as C has them.
 
 use super::problem::{Problem, Problems};
-use crate::Span;
+use crate::{Span, yaml::quoted};
 
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,17 +89,20 @@ impl Lexer<'_> {
             let blank = rest.len() - rest.trim_start().len();
             self.at += blank;
             let rest = self.rest();
-            let comment = if rest.starts_with("//") {
-                rest.find('\n').unwrap_or(rest.len())
+            let start = self.at;
+            if rest.starts_with("//") {
+                self.at += rest.find('\n').unwrap_or(rest.len());
+                // Where lines are folded into one, it would hide all that follows.
+                self.problem(start, "a comment to the end of the line", "write it as /* … */");
             } else if rest.starts_with("/*") {
-                rest.find("*/").map_or(rest.len(), |end| end + 2)
+                let end = rest.find("*/");
+                self.at += end.map_or(rest.len(), |end| end + 2);
+                if end.is_none() {
+                    self.problem(start, "a comment without its end", "end it with */");
+                }
             } else {
-                0
-            };
-            if comment == 0 {
                 return;
             }
-            self.at += comment;
         }
     }
 
@@ -149,6 +152,10 @@ impl Lexer<'_> {
         // `0` alone has no digits left behind its prefix, and `0u` has none either.
         let value = if digits.is_empty() && radix == 8 { Ok(0) } else { u64::from_str_radix(digits, radix) };
         match value {
+            // As in C: a constant that only its type without a sign holds has that type, unless it is decimal.
+            Ok(value @ 0x8000_0000..=0xffff_ffff) if radix != 10 && !long => {
+                Kind::Number { value, unsigned: true, long }
+            }
             Ok(value) => Kind::Number { value, unsigned, long },
             Err(_) if digits.is_empty() => {
                 self.problem(start, format!("`{written}` has no digits"), "write it as C does: 0x0a");
@@ -234,7 +241,7 @@ impl Lexer<'_> {
         self.at += c.len_utf8();
         self.problem(
             start,
-            format!("`{c}` has no meaning in a predicate"),
+            format!("{} has no meaning here", quoted(c.encode_utf8(&mut [0; 4]))),
             "a predicate is an expression of C",
         );
         Kind::Broken

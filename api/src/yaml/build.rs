@@ -10,6 +10,7 @@ use super::{
     open::{Content, Key, Open},
     quoted,
     syntax::{Offsets, syntax_error},
+    text_map::properties,
 };
 use crate::{Code, Diagnostic, Span};
 
@@ -20,7 +21,11 @@ pub(super) fn documents(text: &str, base: usize, budget: &mut Budget) -> Vec<Yam
     let mut builder = Builder { budget, documents: Vec::new(), open: None };
     while let Some(event) = parser.next_event() {
         let step = match event {
-            Ok((event, span)) => builder.event(event, offsets.span(span)),
+            Ok((event, span)) => {
+                let span = offsets.span(span);
+                let span = if is_quoted(&event) { up_to_the_quote(text, base, span) } else { span };
+                builder.event(event, span)
+            }
             Err(error) => Err(syntax_error(&error, text, &offsets)),
         };
         if let Err(fatal) = step {
@@ -29,6 +34,33 @@ pub(super) fn documents(text: &str, base: usize, budget: &mut Budget) -> Vec<Yam
         }
     }
     builder.documents
+}
+
+const fn is_quoted(event: &Event<'_>) -> bool {
+    matches!(event, Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..))
+}
+
+/// The parser takes white space and comments behind a closing quote for part of the scalar.
+fn up_to_the_quote(text: &str, base: usize, span: Span) -> Span {
+    let written = text.get(span.start - base..span.end - base).unwrap_or_default();
+    let open = properties(written.as_bytes());
+    let mut rest = written.char_indices().skip_while(|(at, _)| *at < open);
+    let Some((_, quote)) = rest.next() else { return span };
+    let mut end = None;
+    while let Some((at, c)) = rest.next() {
+        if c == '\\' && quote == '"' {
+            rest.next();
+        } else if c == quote {
+            // In single quotes, two of them are one of the text's.
+            if quote == '\'' && written[at + 1..].starts_with(quote) {
+                rest.next();
+                continue;
+            }
+            end = Some(at + 1);
+            break;
+        }
+    }
+    Span { end: end.map_or(span.end, |end| span.start + end), ..span }
 }
 
 struct Builder<'b> {

@@ -76,7 +76,7 @@ impl Piece {
 }
 
 /// Bytes of an anchor and a tag: with those, a scalar's place begins at them. No plain scalar begins as they do.
-fn properties(written: &[u8]) -> usize {
+pub(super) fn properties(written: &[u8]) -> usize {
     let mut at = 0;
     while let Some(b'&' | b'!') = written.get(at) {
         let rest = &written[at..];
@@ -264,6 +264,8 @@ mod tests {
             ("k: 'x == ''y'' && z'\n", "z", "z"),
             ("k: 'x ==\n    y'\n", "y", "y"),
             ("k: \"a == \\\"b\\\" && c\"\n", "c", "c"),
+            ("k: \"a == b\" # why \"\n", "b", "b"),
+            ("k: 'x''s && b'  # it's why\n", "b", "b"),
             ("k: \"a == \\\"b\\\" && c\"\n", "\"b\"", "\\\"b\\\""),
             ("k: \"\\u00e9 \\x41 \\U0001f600 z\"\n", "z", "z"),
             ("k: \"\\u00e9 \\x41 \\U0001f600 z\"\n", "A", "\\x41"),

@@ -40,7 +40,7 @@ pub fn chain_entry(
 }
 
 /// The program at the exit of a chain function. Whatever the generation: what it does is right for every activation
-/// that ends, and doing it twice changes nothing, so it stays when the entry program is replaced.
+/// that ends, and doing it twice changes nothing. So it need not be replaced with the entry program.
 ///
 /// # Errors
 /// A mistake in the code generator.

@@ -161,12 +161,14 @@ fn probe_end(asm: &mut Asm, expired: Label) {
 
 /// The target's own predicate, of the probe that is kept on the stack.
 fn own_predicate(asm: &mut Asm, predicates: &Predicates<'_>, exits: &Exits) {
-    if predicates.is_empty() {
-        return;
-    }
     asm.load(Width::U64, Reg::R0, Reg::Fp, PROBE, "probe");
     last_step(asm);
-    predicates::unless_held(asm, exits.refused);
+    if predicates.is_empty() {
+        // A probe that asks for a predicate is none of a program that has no predicates.
+        asm.jump_if(Cond::Ne, Reg::R2, 0, exits.next);
+    } else {
+        predicates::unless_held(asm, exits.refused);
+    }
 }
 
 /// R2 = the number of the target's own predicate, of the probe that R0 points to.

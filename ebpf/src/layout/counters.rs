@@ -8,7 +8,7 @@
 pub enum Counter {
     /// Calls of the target by a task in scope.
     Hits,
-    /// Hits with every frame live.
+    /// Hits with every frame live and the target's own predicate held.
     Matches,
     /// Matches that the probability turned down.
     SampledOut,

@@ -13,7 +13,7 @@ pub mod members;
 pub mod probe;
 pub mod task;
 
-/// Probes a node can hold. Bounds the maps (about 600 KiB at 4 CPUs); a container sees at most
+/// Probes a node can hold. Bounds the maps (about 1.1 MiB at 4 CPUs); a container sees at most
 /// [`members::SLOTS`] of them.
 pub const MAX_PROBES: u32 = 1024;
 

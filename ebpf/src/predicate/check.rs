@@ -53,6 +53,8 @@ pub(super) struct Checker<'a> {
     pub(super) names: &'a [Known],
     /// Whether it is about a system call whose arguments are not declared: the kernel does not name them.
     pub(super) undeclared: bool,
+    /// Whose addresses numbers are that are cast to pointers.
+    pub(super) numbers: Space,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -126,7 +128,7 @@ impl Checker<'_> {
         match &expr.kind {
             ExprKind::Number { value, unsigned, long } => {
                 let ty = Ty::Int { bytes: if *long { 8 } else { 4 }, signed: !unsigned };
-                // A constant that needs the 32nd bit is unsigned in hexadecimal and long in decimal; both hold it.
+                // A decimal constant that needs the 32nd bit is long.
                 let ty = if !long && *value > 0x7fff_ffff && !unsigned {
                     Ty::Int { bytes: 8, signed: true }
                 } else {
@@ -179,8 +181,11 @@ impl Checker<'_> {
             _ => {}
         }
         if let Some(value) = self.btf.enumerator(name) {
-            let fits = i32::try_from(value).is_ok();
-            let ty = Ty::Int { bytes: if fits { 4 } else { 8 }, signed: true };
+            let ty = match (i32::try_from(value), u32::try_from(value)) {
+                (Ok(_), _) => Ty::INT,
+                (_, Ok(_)) => Ty::Int { bytes: 4, signed: false },
+                _ => Ty::Int { bytes: 8, signed: true },
+            };
             return Ok(value_of(ty, Ir::Const(value)));
         }
         match constant(self.btf, name) {
@@ -193,7 +198,8 @@ impl Checker<'_> {
             None => {}
         }
         let nearest = nearest(name, self.names.iter().map(|known| known.name.as_str()));
-        let known: Vec<_> = self.names.iter().map(|known| known.name.as_str()).collect();
+        let names = self.names.iter().map(|known| known.name.as_str());
+        let known: Vec<_> = names.filter(|name| !name.is_empty()).collect();
         let help = match nearest {
             Some(near) => format!("did you mean `{near}`?"),
             None if self.undeclared => {
@@ -323,7 +329,7 @@ impl Checker<'_> {
     fn cast(&mut self, to: &TypeName, of: &Expr) -> Checked<Typed> {
         let value = self.scalar(of);
         let (value, from) = value?;
-        let space = if let Ty::Pointer { space, .. } = from { space } else { Space::Kernel };
+        let space = if let Ty::Pointer { space, .. } = from { space } else { self.numbers };
         let ty = self.ty(to, space)?;
         match ty {
             Ty::Int { bytes, signed } => Ok(value_of(ty, value.narrow(8 * bytes, signed))),
@@ -455,9 +461,14 @@ pub(super) const fn value_of(ty: Ty, value: Ir) -> Typed {
     Typed { ty, held: Held::Value(value) }
 }
 
+/// Case counts for little: `strcmp` is most like `STRCMP`.
+fn likeness(name: &str, other: &str) -> f64 {
+    let folded = strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
+    strsim::jaro_winkler(name, other).max(folded - 0.01)
+}
+
 /// The name most like this one, if any is like it.
 pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
-    let alike =
-        names.map(|other| (strsim::jaro_winkler(name, other), other)).filter(|(score, _)| *score > 0.8);
+    let alike = names.map(|other| (likeness(name, other), other)).filter(|(score, _)| *score > 0.8);
     alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other.to_owned())
 }

@@ -4,7 +4,7 @@ use faultline_api::predicate::Binary;
 
 use super::{
     ir::{Ir, Op, Space},
-    ty::Ty,
+    ty::{To, Ty},
 };
 
 /// Whether the result is 0 or 1.
@@ -36,6 +36,8 @@ pub(super) fn common(a: &Ty, b: &Ty) -> Ty {
             };
             Ty::Int { bytes: *a_bytes.max(b_bytes), signed }
         }
+        // NULL takes the other's type, and with it whose memory it is about.
+        (Ty::Pointer { to: To::Kernel(0), .. }, Ty::Pointer { .. }) => b.clone(),
         (Ty::Pointer { .. }, _) => a.clone(),
         _ => b.clone(),
     }

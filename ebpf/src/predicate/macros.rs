@@ -35,7 +35,8 @@ impl Checker<'_> {
             }
         };
         if arguments.len() != wanted {
-            let message = format!("{name} takes {wanted} arguments, and this has {}", arguments.len());
+            let plural = if wanted == 1 { "" } else { "s" };
+            let message = format!("{name} takes {wanted} argument{plural}, and this has {}", arguments.len());
             return self.fail(span, message, None);
         }
         let device = Ty::Int { bytes: 4, signed: false };
@@ -82,8 +83,11 @@ impl Checker<'_> {
         bytes.push(0);
         if let Some(length) = length {
             let (value, at) = length?;
-            let Some(length) = value.constant().and_then(|length| usize::try_from(length).ok()) else {
+            let Some(length) = value.constant() else {
                 return self.fail(at, "the length must be a constant", None);
+            };
+            let Ok(length) = usize::try_from(length) else {
+                return self.fail(at, "the length is negative", None);
             };
             if length == 0 {
                 return self.fail(at, "a comparison of no bytes is always true", None);

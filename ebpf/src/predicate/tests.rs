@@ -132,7 +132,9 @@ fn what_is_known_is_computed() {
     assert_eq!(value("lookup", "ZONE_NORMAL + 3 == 5 && BELOW < 0"), Ir::Const(1));
     assert_eq!(value("lookup", "sizeof(struct qstr) == 16 && sizeof(name->len) == 4"), Ir::Const(1));
     assert_eq!(value("lookup", "1 ? 0 : name->len"), Ir::Const(0));
-    assert_eq!(value("lookup", "0xffffffff == -1 || 1 << 3 != 8"), Ir::Const(0));
+    // In hexadecimal it has no sign, in decimal it is long.
+    assert_eq!(value("lookup", "0xffffffff == -1 && ~0 == 0xffffffff && 1 << 3 == 8"), Ir::Const(1));
+    assert_eq!(value("lookup", "4294967295 == -1"), Ir::Const(0));
     assert_eq!(value("lookup", "MAJOR(MKDEV(8, 1)) == 8 && MINOR(MKDEV(8, 1)) == 1"), Ir::Const(1));
     assert_eq!(value("lookup", "-7 / 2 == -3 && -7 % 2 == -1"), Ir::Const(1));
 }
@@ -253,4 +255,59 @@ fn the_longest_chains_of_operators_fit_the_stack_of_a_thread() {
         parse(&format!("1{}", " + 1".repeat(500))).unwrap_err()[0].message,
         "more than 1000 words and signs"
     );
+}
+
+#[test]
+fn a_name_means_one_parameter_and_a_system_call_has_those_of_its_manual_page() {
+    let declared = |parameters: &str| match checked("__x64_sys_mount", Some(parameters), "a") {
+        Err(Problems::Parameters(problems)) => {
+            problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        }
+        other => panic!("{parameters}: {other:?}"),
+    };
+    assert_eq!(declared("char *a, char *a"), vec!["a second parameter called `a`".to_owned()]);
+    assert_eq!(
+        declared("const struct pt_regs *regs"),
+        vec![
+            "a system call's parameters are those of its manual page, not the caller's registers".to_owned()
+        ]
+    );
+}
+
+#[test]
+fn what_a_system_call_takes_as_a_number_is_an_address_of_its_callers() {
+    let read = checked("__x64_sys_mount", Some("unsigned long a"), "*(int *)a").unwrap();
+    assert!(
+        matches!(&read, Ir::Binary(Op::Ne, left, _) if matches!(**left, Ir::Load { space: Space::User, .. }))
+    );
+    let either = checked("__x64_sys_mount", Some("char *a"), "STRCMP(a ? NULL : a, \"x\")").unwrap();
+    assert!(matches!(either, Ir::SameBytes { space: Space::User, .. }));
+}
+
+#[test]
+fn what_stands_behind_a_struct_that_is_handed_over_by_value_is_found() {
+    let mut builder = BtfBuilder::new();
+    let int = builder.signed_int("int", 4);
+    let pointer = builder.pointer(0);
+    let pair = builder.structure("pair", 16, &[("p", pointer, 0), ("flag", int, 64)]);
+    builder.function("f", &[("first", int), ("pair", pair), ("last", int)]);
+    let btf = Btf::parse(builder.build()).unwrap();
+    let id = btf.functions("f").next().unwrap();
+    let last =
+        check(Function { btf: &btf, id, is_syscall: false }, None, &parse("last == 4").unwrap()).unwrap();
+    assert_eq!(last.arguments(), 4);
+}
+
+#[test]
+fn declarations_that_go_in_circles_are_refused() {
+    let mut builder = BtfBuilder::new();
+    // The pointer has the id 1, and points to the alias of itself.
+    let pointer = builder.pointer(2);
+    let own = builder.typedef("own", pointer);
+    builder.function("f", &[("x", own)]);
+    let btf = Btf::parse(builder.build()).unwrap();
+    let id = btf.functions("f").next().unwrap();
+    let declared = parse_parameters("own x").unwrap();
+    let checked = check(Function { btf: &btf, id, is_syscall: false }, Some(&declared), &parse("x").unwrap());
+    assert!(matches!(checked, Err(Problems::Parameters(_))));
 }

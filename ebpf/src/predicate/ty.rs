@@ -6,7 +6,7 @@ use super::ir::Space;
 use crate::btf::{Btf, Kind, Type};
 
 /// Pointers and arrays that a name goes through: only damaged data has more.
-const MOST_POINTERS: u8 = 12;
+pub(super) const MOST_POINTERS: u8 = 12;
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]

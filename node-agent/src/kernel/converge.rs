@@ -28,7 +28,13 @@ const WALKS: usize = 3;
 
 pub(super) fn converge(engine: &mut Engine, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
     disarm_gone(engine, desired);
+    let before = engine.generation;
     let places = attach(engine, desired);
+    if engine.generation != before {
+        // A program that was replaced may still be running, and knows other predicates by the same numbers. Where the
+        // kernel does not let us wait, a gate and an entry without predicates still refuse steps that ask for one.
+        let _ = engine.maps.wait_for_programs();
+    }
     let mut pass = Pass::default();
     let mut outcomes: Vec<ProbeOutcome> = desired
         .iter()

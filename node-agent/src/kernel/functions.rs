@@ -23,8 +23,9 @@ use super::symbols::{self, Symbol};
 /// Names offered in place of one that does not exist.
 const NEAREST: usize = 3;
 
-/// A function with its programs. The entry program goes first: an activation that is under way then leaves
-/// through an exit program that still settles it.
+/// A function with its programs. The entry program goes first, so that none is left alone. Whenever a program comes to or
+/// goes from the function, activations under way leave past its exit programs; the records they leave behind are found
+/// out by tags and stack.
 #[derive(Debug)]
 struct Function {
     entry: Live,

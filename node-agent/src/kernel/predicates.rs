@@ -56,16 +56,21 @@ impl Predicates {
                 Err(error) => drop(numbers.insert((*predicate).clone(), Err(error))),
             }
         }
+        let most = usize::from(MAX_PREDICATES);
+        for (predicate, _) in fresh.split_off(fresh.len().min(most.saturating_sub(kept.0.len()))) {
+            let full = ProbeError::Full { what: "predicates of one function", max: most };
+            numbers.insert(predicate, Err(full));
+        }
         let mut program = None;
         if !is_attached || !fresh.is_empty() {
-            let all = fresh.iter().try_fold(kept.clone(), Self::with);
-            program = match all.map(|all| (attach(&all.compiled()), all)) {
-                Some((Ok(program), all)) => {
+            let all = fresh.iter().fold(kept.clone(), Self::with);
+            program = match attach(&all.compiled()) {
+                Ok(program) => {
                     kept = all;
                     Some(program)
                 }
-                Some((Err(error), _)) if fresh.is_empty() => return Err(error),
-                _ => kept.one_by_one(&fresh, &mut numbers, &mut attach),
+                Err(error) if fresh.is_empty() => return Err(error),
+                Err(_) => kept.one_by_one(&fresh, &mut numbers, &mut attach),
             };
             if program.is_none() && !is_attached {
                 program = Some(attach(&kept.compiled())?);
@@ -89,21 +94,14 @@ impl Predicates {
     ) -> Option<Fresh> {
         let mut program = None;
         for new in fresh {
-            let refused = match self.clone().with(new) {
-                None => {
-                    ProbeError::Full { what: "predicates of one function", max: usize::from(MAX_PREDICATES) }
+            let trial = self.clone().with(new);
+            match attach(&trial.compiled()) {
+                Ok(attached) => (*self, program) = (trial, Some(attached)),
+                Err(error) => {
+                    let (text, reason) = (new.0.text.clone(), error.to_string());
+                    numbers.insert(new.0.clone(), Err(ProbeError::Predicate { text, reason }));
                 }
-                Some(trial) => match attach(&trial.compiled()) {
-                    Ok(attached) => {
-                        (*self, program) = (trial, Some(attached));
-                        continue;
-                    }
-                    Err(error) => {
-                        ProbeError::Predicate { text: new.0.text.clone(), reason: error.to_string() }
-                    }
-                },
-            };
-            numbers.insert(new.0.clone(), Err(refused));
+            }
         }
         program
     }
@@ -113,13 +111,13 @@ impl Predicates {
         Self(wanted.map(|(predicate, compiled)| (predicate.clone(), compiled.clone())).collect())
     }
 
-    /// With one more, under a number that is free; `None`: there is none.
-    fn with(mut self, (predicate, condition): &(Predicate, Ir)) -> Option<Self> {
+    /// With one more, under a number that is free: the caller sees to it that there is one.
+    fn with(mut self, (predicate, condition): &(Predicate, Ir)) -> Self {
         let taken: BTreeSet<u8> = self.0.values().map(|compiled| compiled.number).collect();
-        let most = u8::try_from(MAX_PREDICATES).unwrap_or(u8::MAX);
-        let number = (1..=most).find(|number| !taken.contains(number))?;
-        self.0.insert(predicate.clone(), Compiled { number, condition: condition.clone() });
-        Some(self)
+        if let Some(number) = (1..=u8::MAX).find(|number| !taken.contains(number)) {
+            self.0.insert(predicate.clone(), Compiled { number, condition: condition.clone() });
+        }
+        self
     }
 
     fn compiled(&self) -> Vec<codegen::Predicate> {

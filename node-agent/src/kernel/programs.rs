@@ -32,7 +32,7 @@ pub struct ProgramStatus {
 /// Why a program is not attached.
 #[derive(Debug, Error)]
 pub(super) enum AttachError {
-    #[error("a mistake in the code generator")]
+    #[error(transparent)]
     Assemble(#[from] AsmError),
     #[error(transparent)]
     Load(BpfError),

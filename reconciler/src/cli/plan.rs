@@ -32,7 +32,7 @@ use crate::{
 #[command(after_long_help = "Examples:
   faultline plan --source experiments --platform guardrails
   faultline plan --source experiments --platform guardrails --inventory inventory.yaml -o json
-  faultline plan --source experiments --inventory inventory.yaml --state-dir /var/lib/faultline --exit-code")]
+  faultline plan --source experiments --inventory pods.yaml --state-dir state --exit-code")]
 pub(super) struct PlanCommand {
     #[command(flatten)]
     sources: SourceArgs,

@@ -198,6 +198,7 @@ impl Validated {
         if let Some(kernel) = &self.kernel {
             diagnostics.extend(documents.iter().flat_map(|document| kernel.problems(document)));
         }
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span);
         self.rendered += &faultline_api::render(&diagnostics, path, content, true);
         self.findings.extend(diagnostics.into_iter().map(|diagnostic| found(path, content, diagnostic)));
         for Document { line, content, .. } in documents {

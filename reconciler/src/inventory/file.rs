@@ -240,6 +240,13 @@ pods:
     }
 
     #[test]
+    fn the_example_is_an_inventory() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/inventory.yaml");
+        let inventory = read(&example).unwrap();
+        assert_eq!((inventory.nodes.len(), inventory.pods.len()), (1, 2));
+    }
+
+    #[test]
     fn what_is_right_has_the_shape_that_is_described() {
         let inventory = read_text(YAML).unwrap();
         let json = serde_json::to_string(&*inventory).unwrap();

@@ -23,7 +23,9 @@ type Count = (&'static str, &'static str, fn(&Tally) -> u64);
 const COUNTS: [Count; 12] = [
     ("injections", "Faults injected", |tally| tally.injections),
     ("hits", "Entries to the target function in scope", |tally| tally.hits),
-    ("matches", "Hits with the whole call chain on the stack", |tally| tally.matches),
+    ("matches", "Hits with the whole call chain on the stack and every predicate held", |tally| {
+        tally.matches
+    }),
     ("rejected", "Entries, of frames and of the target, that a predicate turned down", |tally| {
         tally.rejected
     }),

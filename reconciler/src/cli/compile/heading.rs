@@ -44,8 +44,9 @@ fn way(experiment: &Experiment, chain: &Chain, numbers: &Numbers<'_>) -> String 
 
 fn condition(predicate: Option<&Predicate>, number: u8) -> String {
     let Some(Predicate { text, .. }) = predicate else { return String::new() };
-    let text = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    format!(", predicate {number}: {}", text.trim())
+    // On one line, however it is folded in its document; and nothing that a terminal would obey.
+    let text = text.replace(char::is_control, " ");
+    format!(", predicate {number}: {}", text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn in_maps(experiment: &Experiment) -> String {
