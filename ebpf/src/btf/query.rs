@@ -1,6 +1,6 @@
 //! Questions about types.
 
-use super::{Btf, Kind, NESTING, Record};
+use super::{Btf, Field, Kind, NESTING, Record};
 
 /// A member of a struct or union, found through anonymous members too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,27 +94,7 @@ impl Btf {
     /// A member of a struct or union, by name; those of anonymous members count as its own.
     #[must_use]
     pub fn member(&self, aggregate: u32, name: &str) -> Option<Member> {
-        self.member_within(aggregate, name, 0, NESTING)
-    }
-
-    fn member_within(&self, aggregate: u32, name: &str, base: u32, levels: usize) -> Option<Member> {
-        let record = self.record(self.unqualified(aggregate)?)?;
-        if levels == 0 || !matches!(record.kind, Kind::Struct | Kind::Union) {
-            return None;
-        }
-        (0..record.count).find_map(|nth| {
-            let (label, type_id, offset) = (
-                self.tail(record, 3 * nth)?,
-                self.tail(record, 3 * nth + 1)?,
-                self.tail(record, 3 * nth + 2)?,
-            );
-            let offset = base.checked_add(if record.flag { offset & 0x00ff_ffff } else { offset })?;
-            if self.is_named(label, name) {
-                return Some(Member { bit_offset: offset, type_id });
-            }
-            let anonymous = self.is_named(label, "");
-            anonymous.then(|| self.member_within(type_id, name, offset, levels - 1)).flatten()
-        })
+        self.field(aggregate, name).map(|Field { bit_offset, type_id, .. }| Member { bit_offset, type_id })
     }
 
     /// The type behind qualifiers. Aliases stay.
