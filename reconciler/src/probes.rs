@@ -21,6 +21,7 @@ pub type Nodes = BTreeMap<String, NodeStatus>;
 pub struct Probes<'a> {
     pass: &'a Pass,
     nodes: &'a Nodes,
+    planned: BTreeMap<&'a RunKey, &'a PlannedRun>,
     reported: BTreeMap<&'a RunKey, Vec<(&'a NodeStatus, &'a ProbeReport)>>,
 }
 
@@ -52,14 +53,14 @@ impl<'a> Probes<'a> {
                 reported.entry(&probe.run).or_default().push((status, probe));
             }
         }
-        Self { pass, nodes, reported }
+        let planned = pass.plan.runs.iter().map(|planned| (&planned.key, planned)).collect();
+        Self { pass, nodes, planned, reported }
     }
 
     /// One for each target that a run has; where it has none any more, those that agents remember. Ordered by slot.
     #[must_use]
     pub fn of_run(&self, key: &RunKey) -> Vec<ProbeStatus<'a>> {
-        let planned = self.pass.plan.runs.iter().find(|planned| planned.key == *key);
-        match planned {
+        match self.planned.get(key) {
             Some(planned) if planned.selection.is_some() => self.of_targets(planned).collect(),
             _ => self.remembered(key),
         }

@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::mpsc::Receiver,
     thread,
     time::Duration,
 };
@@ -34,12 +33,13 @@ impl Repository {
         self.0.join(FILE)
     }
 
-    /// Shows what is printed, and takes every edit there, until the file is deleted or the demo is ended by Ctrl-C.
-    pub(crate) fn keep(&self, ground: &dyn Ground, lines: &Receiver<String>) -> io::Result<()> {
+    /// Takes every edit there, and in between lets `watch` show what is printed, until the file is deleted or the demo is
+    /// ended by Ctrl-C.
+    pub(crate) fn keep(&self, ground: &dyn Ground, mut watch: impl FnMut()) -> io::Result<()> {
         say(&format!("\n── it goes on: edit {}; delete it, and the demo ends", self.file().display()));
         let mut there = fs::read(self.file())?;
         loop {
-            lines.try_iter().for_each(|line| say(&format!("   {line}")));
+            watch();
             match fs::read(self.file()) {
                 Ok(text) if text != there => {
                     ground.put(&self.file(), &format!("/demo/experiments/{FILE}"))?;

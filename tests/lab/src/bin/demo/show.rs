@@ -68,7 +68,7 @@ impl Show<'_> {
         self.counters()?;
 
         if self.keep {
-            repository.keep(self.ground, &receive)?;
+            repository.keep(self.ground, || self.drain(&receive, &mut seen))?;
         }
 
         say(&format!("\n── remove {FILE}"));
