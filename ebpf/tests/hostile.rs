@@ -2,28 +2,17 @@
 
 use faultline_api::Predicate;
 use faultline_ebpf::Target;
-use faultline_ebpf::btf::{Btf, BtfBuilder};
+use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::{self, ChainFunction, chain_entry};
 use faultline_ebpf::facts::{Facts, TargetFacts};
 use faultline_ebpf::predicate::{Function, read};
 use proptest::prelude::*;
 
+mod common;
+
 /// A kernel with a function whose parameter leads through members of every kind.
 fn kernel() -> Vec<u8> {
-    let mut btf = BtfBuilder::new();
-    let word = btf.int("unsigned int", 4);
-    let long = btf.int("unsigned long", 8);
-    let flags = btf.typedef("gfp_t", word);
-    let pointer = btf.pointer(long);
-    btf.structure("signal_struct", 16, &[("oom_mm", pointer, 64)]);
-    btf.structure("task_struct", 40, &[("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192)]);
-    let css = btf.structure("cgroup_subsys_state", 16, &[("cgroup", pointer, 0), ("parent", pointer, 64)]);
-    btf.structure("cgroup", 40, &[("self", css, 0), ("kn", pointer, 128), ("root", pointer, 192)]);
-    btf.structure("kernfs_node", 16, &[("id", long, 64)]);
-    btf.structure("cgroup_root", 8, &[("hierarchy_id", word, 32)]);
-    btf.typedef("btf_trace_cgroup_mkdir", pointer);
-    btf.typedef("btf_trace_cgroup_rmdir", pointer);
-    btf.variable("__preempt_count", word);
+    let (mut btf, [word, flags, pointer]) = common::kernel();
     let array = btf.array(word, word, 4);
     let inner = btf.structure("inner", 24, &[("a", word, 0), ("b", array, 32)]);
     let outer = btf.structure("outer", 40, &[("inner", inner, 0), ("to", pointer, 192), ("", inner, 256)]);

@@ -9,22 +9,11 @@ use faultline_ebpf::codegen::{
 use faultline_ebpf::facts::{Facts, TargetFacts};
 use faultline_ebpf::predicate::{Ir, Op, Space};
 
+mod common;
+
 /// The least a kernel's BTF must hold.
 fn kernel() -> BtfBuilder {
-    let mut btf = BtfBuilder::new();
-    let word = btf.int("unsigned int", 4);
-    let long = btf.int("unsigned long", 8);
-    let flags = btf.typedef("gfp_t", word);
-    let pointer = btf.pointer(long);
-    btf.structure("signal_struct", 16, &[("oom_mm", pointer, 64)]);
-    btf.structure("task_struct", 40, &[("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192)]);
-    let css = btf.structure("cgroup_subsys_state", 16, &[("cgroup", pointer, 0), ("parent", pointer, 64)]);
-    btf.structure("cgroup", 40, &[("self", css, 0), ("kn", pointer, 128), ("root", pointer, 192)]);
-    btf.structure("kernfs_node", 16, &[("id", long, 64)]);
-    btf.structure("cgroup_root", 8, &[("hierarchy_id", word, 32)]);
-    btf.typedef("btf_trace_cgroup_mkdir", pointer);
-    btf.typedef("btf_trace_cgroup_rmdir", pointer);
-    btf.variable("__preempt_count", word);
+    let (mut btf, [word, flags, pointer]) = common::kernel();
     btf.function("should_failslab", &[("s", pointer), ("gfpflags", flags)]);
     btf.function("should_fail_alloc_page", &[("gfp_mask", flags), ("order", word)]);
     btf.function("should_fail_bio", &[("bio", pointer)]);

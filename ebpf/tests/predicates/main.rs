@@ -8,13 +8,16 @@
     reason = "the machine's words are what they are"
 )]
 
-use faultline_ebpf::btf::{Btf, BtfBuilder};
+use common::kernel;
+use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::{ChainFunction, Predicate, chain_entry};
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::predicate::{Ir, Memory, Op, Space};
 use machine::Machine;
 use proptest::prelude::*;
 
+#[path = "../common/mod.rs"]
+mod common;
 mod machine;
 
 /// Memory whose content follows from its addresses. Texts are short, some of it cannot be read, and no address is far
@@ -112,20 +115,7 @@ fn values() -> impl Strategy<Value = Ir> {
 }
 
 fn facts() -> Facts {
-    let mut btf = BtfBuilder::new();
-    let word = btf.int("unsigned int", 4);
-    let long = btf.int("unsigned long", 8);
-    let pointer = btf.pointer(long);
-    btf.structure("signal_struct", 16, &[("oom_mm", pointer, 64)]);
-    btf.structure("task_struct", 40, &[("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192)]);
-    let css = btf.structure("cgroup_subsys_state", 16, &[("cgroup", pointer, 0), ("parent", pointer, 64)]);
-    btf.structure("cgroup", 40, &[("self", css, 0), ("kn", pointer, 128), ("root", pointer, 192)]);
-    btf.structure("kernfs_node", 16, &[("id", long, 64)]);
-    btf.structure("cgroup_root", 8, &[("hierarchy_id", word, 32)]);
-    btf.typedef("btf_trace_cgroup_mkdir", pointer);
-    btf.typedef("btf_trace_cgroup_rmdir", pointer);
-    btf.variable("__preempt_count", word);
-    Facts::from_btf(&Btf::parse(btf.build()).unwrap()).unwrap()
+    Facts::from_btf(&Btf::parse(kernel().0.build()).unwrap()).unwrap()
 }
 
 /// The answer of the predicate's function in a real entry program.

@@ -1,0 +1,23 @@
+//! A kernel that exists only here.
+
+use faultline_ebpf::btf::BtfBuilder;
+
+/// The least that every program must know of a kernel; the functions are still missing. Beside it, types that they may
+/// refer to: `unsigned int`, `gfp_t` and `unsigned long *`.
+pub(crate) fn kernel() -> (BtfBuilder, [u32; 3]) {
+    let mut btf = BtfBuilder::new();
+    let word = btf.int("unsigned int", 4);
+    let long = btf.int("unsigned long", 8);
+    let flags = btf.typedef("gfp_t", word);
+    let pointer = btf.pointer(long);
+    btf.structure("signal_struct", 16, &[("oom_mm", pointer, 64)]);
+    btf.structure("task_struct", 40, &[("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192)]);
+    let css = btf.structure("cgroup_subsys_state", 16, &[("cgroup", pointer, 0), ("parent", pointer, 64)]);
+    btf.structure("cgroup", 40, &[("self", css, 0), ("kn", pointer, 128), ("root", pointer, 192)]);
+    btf.structure("kernfs_node", 16, &[("id", long, 64)]);
+    btf.structure("cgroup_root", 8, &[("hierarchy_id", word, 32)]);
+    btf.typedef("btf_trace_cgroup_mkdir", pointer);
+    btf.typedef("btf_trace_cgroup_rmdir", pointer);
+    btf.variable("__preempt_count", word);
+    (btf, [word, flags, pointer])
+}
