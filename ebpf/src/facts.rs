@@ -147,7 +147,7 @@ fn preempt(btf: &Btf) -> Result<Preempt, MissingFact> {
 
 fn offset(btf: &Btf, aggregate: &str, member: &str) -> Result<i16, MissingFact> {
     btf.find(Kind::Struct, aggregate)
-        .and_then(|id| btf.member(id, member)?.byte_offset())
+        .and_then(|id| btf.field(id, member)?.byte_offset())
         .and_then(|bytes| i16::try_from(bytes).ok())
         .ok_or_else(|| missing(&format!("{aggregate}.{member}")))
 }

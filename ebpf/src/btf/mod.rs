@@ -12,7 +12,7 @@ mod types;
 use thiserror::Error;
 
 pub use build::BtfBuilder;
-pub use query::{Member, Param};
+pub use query::Param;
 pub use types::{Field, Type};
 
 /// What a type is, as the format numbers it.

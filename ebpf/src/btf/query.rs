@@ -1,23 +1,6 @@
 //! Questions about types.
 
-use super::{Btf, Field, Kind, NESTING, Record};
-
-/// A member of a struct or union, found through anonymous members too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
-    /// Distance from the start of the outermost type, in bits.
-    pub bit_offset: u32,
-    /// Its type.
-    pub type_id: u32,
-}
-
-impl Member {
-    /// Distance in bytes; absent for bit fields off a byte boundary.
-    #[must_use]
-    pub fn byte_offset(self) -> Option<u32> {
-        self.bit_offset.is_multiple_of(8).then_some(self.bit_offset / 8)
-    }
-}
+use super::{Btf, Kind, NESTING, Record};
 
 /// A parameter of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,12 +72,6 @@ impl Btf {
                 Some(Param { name, type_id: self.tail(proto, 2 * nth + 1)? })
             })
             .collect()
-    }
-
-    /// A member of a struct or union, by name; those of anonymous members count as its own.
-    #[must_use]
-    pub fn member(&self, aggregate: u32, name: &str) -> Option<Member> {
-        self.field(aggregate, name).map(|Field { bit_offset, type_id, .. }| Member { bit_offset, type_id })
     }
 
     /// The type behind qualifiers. Aliases stay.
@@ -179,8 +156,8 @@ mod tests {
     fn members_of_anonymous_members_are_found_with_their_whole_offset() {
         let btf = parsed();
         let outer = btf.find(Kind::Struct, "outer").unwrap();
-        assert_eq!(btf.member(outer, "deep").unwrap().byte_offset(), Some(12));
-        assert_eq!(btf.member(outer, "absent"), None);
+        assert_eq!(btf.field(outer, "deep").unwrap().byte_offset(), Some(12));
+        assert_eq!(btf.field(outer, "absent"), None);
     }
 
     #[test]
@@ -213,10 +190,10 @@ mod tests {
             bytes.truncate(bytes.len().saturating_sub(cut / 8));
             if let Ok(btf) = Btf::parse(bytes) {
                 for kind in [Kind::Struct, Kind::Func, Kind::Var, Kind::Typedef] {
-                    let _ = btf.find(kind, "outer").map(|id| btf.member(id, "deep"));
+                    let _ = btf.find(kind, "outer").map(|id| btf.field(id, "deep"));
                 }
                 for id in 0..20 {
-                    let _ = (btf.params(id), btf.type_name(id), btf.member(id, "deep"));
+                    let _ = (btf.params(id), btf.type_name(id), btf.field(id, "deep"));
                 }
                 let _ = (btf.enumerator("B_BIT"), btf.nearest_functions("should", 2));
             }
@@ -229,7 +206,7 @@ mod tests {
                 start.copy_from_slice(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0]);
             }
             if let Ok(btf) = Btf::parse(bytes) {
-                let _ = (btf.find(Kind::Func, "a"), btf.enumerator("a"), btf.member(1, "a"));
+                let _ = (btf.find(Kind::Func, "a"), btf.enumerator("a"), btf.field(1, "a"));
             }
         }
     }

@@ -49,6 +49,14 @@ pub struct Field {
     pub type_id: u32,
 }
 
+impl Field {
+    /// Distance in bytes; absent for bit fields off a byte boundary.
+    #[must_use]
+    pub fn byte_offset(self) -> Option<u32> {
+        self.bit_offset.is_multiple_of(8).then_some(self.bit_offset / 8)
+    }
+}
+
 /// Most members that are looked at in one struct: damaged data could nest them beyond number.
 const MOST_FIELDS: u32 = 1 << 16;
 
