@@ -2,6 +2,7 @@
 
 use super::frame::{BEFORE, DRAWS, GAIN, HOT, KEY, LIST, OPENED, REFUSAL, SLOT, STATE};
 use super::predicates::{self, Predicate, Predicates};
+use super::scope::Turns;
 use super::{ChainFunction, fastpath, matching, sampling, scope, stackwalk};
 use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
 use crate::facts::Facts;
@@ -87,14 +88,10 @@ fn progress_so_far(asm: &mut Asm, site: u64, has_predicates: bool) {
 /// Asks for the predicate of every step that waits for this function.
 fn ask(asm: &mut Asm, number: u16) {
     let (slot, next, end) = (asm.label("ask"), asm.label("asked"), asm.label("all_asked"));
-    asm.mov(SLOT, 0);
-    asm.bind(slot);
-    scope::next_key(asm, end);
-    waiting_step(asm, number, true, next);
-    predicates::ask(asm);
-    asm.bind(next);
-    asm.alu(Alu::Add, SLOT, 1);
-    asm.jump(slot);
+    scope::each_slot(asm, &Turns { slot, next, end }, |asm| {
+        waiting_step(asm, number, true, next);
+        predicates::ask(asm);
+    });
     asm.bind(end);
 }
 
@@ -129,28 +126,24 @@ fn every_probe(asm: &mut Asm, number: u16, predicates: &Predicates<'_>) {
     for (word, what) in [(GAIN, "gain"), (OPENED, "opened"), (DRAWS, "draws")] {
         asm.store(Width::U64, Reg::Fp, word, Reg::R1, what);
     }
-    asm.mov(SLOT, 0);
-    asm.bind(slot);
-    scope::next_key(asm, end);
-    asm.note("does the slot's chain wait for this function?");
-    waiting_step(asm, number, !predicates.is_empty(), next);
-    let refused = (!predicates.is_empty()).then(|| asm.label("refused"));
-    if let Some(refused) = refused {
-        predicates::unless_held(asm, refused);
-    }
-    asm.mov(Reg::R2, 1);
-    asm.alu(Alu::Shl, Reg::R2, Reg::R3);
-    merge(asm, GAIN, "gain");
-    asm.jump_if(Cond::Ne, Reg::R1, 0, next);
-    open_slot(asm, next);
-    if let Some(refused) = refused {
-        asm.jump(next);
-        asm.bind(refused);
-        count_refusal(asm, next);
-    }
-    asm.bind(next);
-    asm.alu(Alu::Add, SLOT, 1);
-    asm.jump(slot);
+    scope::each_slot(asm, &Turns { slot, next, end }, |asm| {
+        asm.note("does the slot's chain wait for this function?");
+        waiting_step(asm, number, !predicates.is_empty(), next);
+        let refused = (!predicates.is_empty()).then(|| asm.label("refused"));
+        if let Some(refused) = refused {
+            predicates::unless_held(asm, refused);
+        }
+        asm.mov(Reg::R2, 1);
+        asm.alu(Alu::Shl, Reg::R2, Reg::R3);
+        merge(asm, GAIN, "gain");
+        asm.jump_if(Cond::Ne, Reg::R1, 0, next);
+        open_slot(asm, next);
+        if let Some(refused) = refused {
+            asm.jump(next);
+            asm.bind(refused);
+            count_refusal(asm, next);
+        }
+    });
     asm.bind(end);
 }
 

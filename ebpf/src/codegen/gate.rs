@@ -2,6 +2,7 @@
 
 use super::frame::{ANSWER, COUNTERS, DISPROVED, HOT, KEY, LIST, NOW, PROBE, SLOT, STATE, VERDICT};
 use super::predicates::{self, Predicate, Predicates};
+use super::scope::Turns;
 use super::{budget, fastpath, guards, matching, sampling, scope, stackwalk};
 use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
 use crate::facts::{Facts, TargetFacts};
@@ -80,14 +81,10 @@ fn every_probe(asm: &mut Asm, target: &TargetFacts, predicates: &Predicates<'_>,
         expired: asm.label("expired"),
     };
     store_veiled(asm, ANSWER, 0, "answer");
-    asm.mov(SLOT, 0);
-    asm.bind(slot);
-    scope::next_key(asm, end);
-    one_probe(asm, target, predicates, &exits);
-    rejections(asm, predicates, &exits);
-    asm.bind(exits.next);
-    asm.alu(Alu::Add, SLOT, 1);
-    asm.jump(slot);
+    scope::each_slot(asm, &Turns { slot, next: exits.next, end }, |asm| {
+        one_probe(asm, target, predicates, &exits);
+        rejections(asm, predicates, &exits);
+    });
     asm.bind(end);
     forget_disproved(asm);
     asm.note("the answer: 0 lets the function decide");
@@ -189,20 +186,16 @@ fn ask(asm: &mut Asm, target: &TargetFacts) {
         (asm.label("ask"), asm.label("ask_plain"), asm.label("asked"), asm.label("all_asked"));
     asm.load(Width::U64, Reg::R1, Reg::Fp, VERDICT, "verdict");
     asm.jump_if(Cond::Ne, Reg::R1, 0, end);
-    asm.mov(SLOT, 0);
-    asm.bind(slot);
-    scope::next_key(asm, end);
-    probe_of_target(asm, target, next);
-    asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::FRAMES), "frames");
-    asm.jump_if(Cond::Eq, Reg::R1, 0, plain);
-    asm.jump_if(Cond::Eq, STATE, 0, next);
-    frames_live(asm, next);
-    asm.bind(plain);
-    last_step(asm);
-    predicates::ask(asm);
-    asm.bind(next);
-    asm.alu(Alu::Add, SLOT, 1);
-    asm.jump(slot);
+    scope::each_slot(asm, &Turns { slot, next, end }, |asm| {
+        probe_of_target(asm, target, next);
+        asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::FRAMES), "frames");
+        asm.jump_if(Cond::Eq, Reg::R1, 0, plain);
+        asm.jump_if(Cond::Eq, STATE, 0, next);
+        frames_live(asm, next);
+        asm.bind(plain);
+        last_step(asm);
+        predicates::ask(asm);
+    });
     asm.bind(end);
 }
 
@@ -224,22 +217,18 @@ fn prove(asm: &mut Asm, target: &TargetFacts, predicates: &Predicates<'_>) {
     asm.jump_if(Cond::Eq, STATE, 0, trusted);
     asm.load(Width::U64, Reg::R1, Reg::Fp, VERDICT, "verdict");
     asm.jump_if(Cond::Ne, Reg::R1, 0, trusted);
-    asm.mov(SLOT, 0);
-    asm.bind(look);
-    scope::next_key(asm, trusted);
-    probe_of_target(asm, target, skip);
-    asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::FRAMES), "frames");
-    asm.jump_if(Cond::Eq, Reg::R1, 0, skip);
-    frames_live(asm, skip);
-    drawn(asm, skip);
-    if !predicates.is_empty() {
-        last_step(asm);
-        predicates::unless_held(asm, skip);
-    }
-    asm.jump(walk);
-    asm.bind(skip);
-    asm.alu(Alu::Add, SLOT, 1);
-    asm.jump(look);
+    scope::each_slot(asm, &Turns { slot: look, next: skip, end: trusted }, |asm| {
+        probe_of_target(asm, target, skip);
+        asm.load(Width::U32, Reg::R1, Reg::R0, off(probe::FRAMES), "frames");
+        asm.jump_if(Cond::Eq, Reg::R1, 0, skip);
+        frames_live(asm, skip);
+        drawn(asm, skip);
+        if !predicates.is_empty() {
+            last_step(asm);
+            predicates::unless_held(asm, skip);
+        }
+        asm.jump(walk);
+    });
     asm.bind(walk);
     stackwalk::emit(asm);
     asm.bind(trusted);

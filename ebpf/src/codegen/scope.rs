@@ -133,8 +133,26 @@ pub(super) fn arguments(asm: &mut Asm) {
     asm.store(Width::U64, Reg::Fp, CGROUP, Reg::R2, "cgroup");
 }
 
+/// Where the turn of one slot begins and ends, and where to go after the last; the caller binds that.
+pub(super) struct Turns {
+    pub(super) slot: Label,
+    pub(super) next: Label,
+    pub(super) end: Label,
+}
+
+/// Gives every slot its turn: `turn` finds the address of the slot's probe index in R2, and may leave for `next`.
+pub(super) fn each_slot(asm: &mut Asm, turns: &Turns, turn: impl FnOnce(&mut Asm)) {
+    asm.mov(SLOT, 0);
+    asm.bind(turns.slot);
+    next_key(asm, turns.end);
+    turn(asm);
+    asm.bind(turns.next);
+    asm.alu(Alu::Add, SLOT, 1);
+    asm.jump(turns.slot);
+}
+
 /// R2 = address of the slot's probe index, also kept as the key. Goes to `end` after the last.
-pub(super) fn next_key(asm: &mut Asm, end: Label) {
+fn next_key(asm: &mut Asm, end: Label) {
     let slots = i32::try_from(members::SLOTS).unwrap_or(i32::MAX);
     asm.jump_if(Cond::Ge, SLOT, slots, end);
     asm.load(Width::U32, Reg::R1, LIST, off(members::COUNT), "count");
