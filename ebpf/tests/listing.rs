@@ -4,7 +4,7 @@
 use faultline_ebpf::Target;
 use faultline_ebpf::btf::{Btf, BtfBuilder};
 use faultline_ebpf::codegen::{
-    ChainFunction, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, gate,
+    ChainFunction, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, counter, gate,
 };
 use faultline_ebpf::facts::{Facts, TargetFacts};
 use faultline_ebpf::predicate::{Ir, Op, Space};
@@ -50,6 +50,11 @@ fn the_programs_that_follow_cgroups() {
     let (_, facts) = facts();
     let (made, removed) = (cgroup_made(&facts, 2).unwrap(), cgroup_removed(&facts, 2).unwrap());
     insta::assert_snapshot!(format!("{}\n{}", made.listing(), removed.listing()));
+}
+
+#[test]
+fn the_program_that_counts_calls() {
+    insta::assert_snapshot!(counter("path_mount", 78).unwrap().listing());
 }
 
 #[test]

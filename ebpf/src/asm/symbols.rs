@@ -105,10 +105,12 @@ pub enum MapId {
     Tasks,
     /// Which thread is inside one of our own allocations, per CPU.
     Busy,
+    /// Calls of one function, per CPU. Not the engine's: each counting program has one to itself.
+    Calls,
 }
 
 impl MapId {
-    /// Every map.
+    /// Every map that the programs of an engine share.
     pub const ALL: [Self; 8] = [
         Self::Globals,
         Self::Hot,
@@ -132,6 +134,7 @@ impl MapId {
             Self::Counters => "counters",
             Self::Tasks => "tasks",
             Self::Busy => "busy",
+            Self::Calls => "calls",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod budget;
 mod cgroups;
 mod chain;
+mod counter;
 mod expression;
 mod fastpath;
 mod frame;
@@ -19,6 +20,7 @@ mod stackwalk;
 
 pub use cgroups::{cgroup_made, cgroup_removed};
 pub use chain::{chain_entry, chain_exit};
+pub use counter::counter;
 pub use gate::gate;
 pub use predicates::Predicate;
 

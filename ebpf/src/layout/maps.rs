@@ -42,7 +42,7 @@ pub const fn shape(map: MapId) -> MapShape {
         MapId::Budgets => make(MapKind::Hash, 16, 8, MAX_BUDGETS),
         MapId::Counters => make(MapKind::PerCpuArray, 4, counters::SIZE, MAX_PROBES),
         MapId::Tasks => make(MapKind::TaskStorage, 4, task::SIZE, 0),
-        MapId::Busy => make(MapKind::PerCpuArray, 4, 8, 1),
+        MapId::Busy | MapId::Calls => make(MapKind::PerCpuArray, 4, 8, 1),
     }
 }
 

@@ -180,7 +180,7 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
-fn create(id: MapId) -> Result<OwnedFd, BpfError> {
+pub(super) fn create(id: MapId) -> Result<OwnedFd, BpfError> {
     let MapShape { kind, key, value, entries } = shape(id);
     let name = format!("fl_{}", id.name());
     let (kind, flags) = numbers(kind);

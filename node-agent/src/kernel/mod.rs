@@ -5,6 +5,7 @@
 //!
 //! Nothing but the budget map is pinned: when the process dies, the kernel detaches every program.
 
+mod calls;
 mod cgroups;
 mod converge;
 mod engine;
@@ -26,6 +27,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+pub use calls::CallCounter;
 pub use engine::{Engine, EngineConfig, preflight};
 pub use error::{OpenError, ProbeError};
 #[cfg(any(test, feature = "testing"))]

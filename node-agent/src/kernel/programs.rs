@@ -69,7 +69,12 @@ impl Alone {
     /// # Errors
     /// What the kernel said.
     pub fn attach(program: &Program) -> Result<Self, BpfError> {
-        match Live::link(program, |_| -1) {
+        Self::attach_with(program, -1)
+    }
+
+    /// Attaches a program that uses one map at most.
+    pub(super) fn attach_with(program: &Program, map: i32) -> Result<Self, BpfError> {
+        match Live::link(program, |_| map) {
             Ok(live) => Ok(Self(live)),
             Err(AttachError::Load(error) | AttachError::Attach(error)) => Err(error),
             Err(AttachError::Assemble(error)) => {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its world does")]
 
 mod budgets;
+mod calls;
 mod chains;
 mod containment;
 mod corpus;

@@ -1,0 +1,28 @@
+//! Counts calls of a function, whoever makes them.
+
+use crate::asm::{Asm, AsmError, Attach, Cond, Helper, MapId, Program, Reg, Width};
+
+/// Where the key is on the stack.
+const KEY: i16 = -8;
+
+/// Counts entries of a function in [`MapId::Calls`], a word per CPU.
+///
+/// It adds without atomics: the kernel runs a program once at a time on a CPU, and drops what would be a second run.
+///
+/// # Errors
+/// A mistake in the code generator.
+pub fn counter(function: &str, btf_id: u32) -> Result<Program, AsmError> {
+    let mut asm = Asm::new();
+    let out = asm.label("out");
+    asm.note("one more call on this CPU");
+    asm.store(Width::U64, Reg::Fp, KEY, 0, "key");
+    asm.map(Reg::R1, MapId::Calls);
+    asm.address(Reg::R2, Reg::Fp, KEY);
+    asm.call(Helper::MapLookup);
+    asm.jump_if(Cond::Eq, Reg::R0, 0, out);
+    asm.increment(Reg::R0, 0, Reg::R1, "calls");
+    asm.bind(out);
+    asm.mov(Reg::R0, 0);
+    asm.exit();
+    asm.finish("fl_calls", Attach::Entry(function.to_owned()), btf_id)
+}
