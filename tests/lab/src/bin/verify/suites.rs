@@ -44,7 +44,7 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "unit",
-        shows: "unit, property and golden tests; the repository's own rules; hostile guests; sockets and certificates",
+        shows: "unit, property and golden tests; the repository's own rules; hostile guests; fuzz targets over the inputs they keep; sockets and certificates",
         budget_min: 14,
         commands: &["cargo test --workspace --no-fail-fast"],
     },
