@@ -4,7 +4,8 @@
 use faultline_ebpf::Target;
 use faultline_ebpf::btf::{Btf, BtfBuilder};
 use faultline_ebpf::codegen::{
-    ChainFunction, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, counter, gate,
+    ChainFunction, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, counter,
+    counter_of_process, gate,
 };
 use faultline_ebpf::facts::{Facts, TargetFacts};
 use faultline_ebpf::predicate::{Ir, Op, Space};
@@ -55,6 +56,11 @@ fn the_programs_that_follow_cgroups() {
 #[test]
 fn the_program_that_counts_calls() {
     insta::assert_snapshot!(counter("path_mount", 78).unwrap().listing());
+}
+
+#[test]
+fn the_program_that_counts_the_calls_of_one_process() {
+    insta::assert_snapshot!(counter_of_process("path_mount", 78, 4321).unwrap().listing());
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod stackwalk;
 
 pub use cgroups::{cgroup_made, cgroup_removed};
 pub use chain::{chain_entry, chain_exit};
-pub use counter::counter;
+pub use counter::{counter, counter_of_process};
 pub use gate::gate;
 pub use predicates::Predicate;
 

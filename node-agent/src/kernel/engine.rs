@@ -163,8 +163,10 @@ pub fn preflight(config: &EngineConfig) -> Preflight {
         Ok(engine) => engine.preflight,
         Err(error) => {
             let reason = causes(&error);
-            let verdict =
-                |kind| FaultVerdict { kind, mechanism: Err(Unusable::Engine { reason: reason.clone() }) };
+            let verdict = |kind| {
+                let mechanism = Err(Unusable::Engine { reason: reason.clone() });
+                FaultVerdict { kind, mechanism, untried: None }
+            };
             report(&Host::look(), FaultKind::ALL.map(verdict).into())
         }
     }

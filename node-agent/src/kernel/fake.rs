@@ -99,7 +99,7 @@ impl Kernel for FakeKernel {
             lockdown: "none".to_owned(),
             cgroup2: Some("/sys/fs/cgroup".into()),
             faults: FaultKind::ALL
-                .map(|kind| FaultVerdict { kind, mechanism: Ok(Mechanism::ModifyReturn) })
+                .map(|kind| FaultVerdict { kind, mechanism: Ok(Mechanism::ModifyReturn), untried: None })
                 .into(),
         }
     }

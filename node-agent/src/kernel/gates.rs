@@ -16,6 +16,7 @@ use super::maps::Maps;
 use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::{FaultVerdict, Mechanism, Unusable};
 use super::programs::{AttachError, Live};
+use super::selftest;
 use super::spec::FaultKind;
 use super::symbols::Symbol;
 
@@ -23,14 +24,16 @@ use super::symbols::Symbol;
 const DISARMED: u64 = u64::MAX;
 
 /// Gates by fault.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Gates {
     usable: BTreeMap<FaultKind, Result<TargetFacts, Unusable>>,
+    /// Why it could not be tried whether anything calls the target.
+    untried: BTreeMap<FaultKind, String>,
     live: BTreeMap<FaultKind, (Live, Predicates)>,
 }
 
 impl Gates {
-    /// Tries every gate once, disarmed.
+    /// Tries every gate once, disarmed, and whether anything would come to it.
     pub(super) fn try_all(
         btf: &Btf,
         facts: &Facts,
@@ -38,11 +41,32 @@ impl Gates {
         host: &Host,
         table: &BTreeMap<String, Symbol>,
     ) -> Self {
-        let usable = FaultKind::ALL.map(|kind| {
+        let mut gates = Self::default();
+        for kind in FaultKind::ALL {
             let symbol = table.get(kind.function()).cloned().unwrap_or_default();
-            (kind, attempt(kind, btf, facts, maps, host, &symbol))
-        });
-        Self { usable: usable.into(), live: BTreeMap::new() }
+            let usable = attempt(kind, btf, facts, maps, host, &symbol);
+            let usable = usable.and_then(|target| gates.called(kind, target, symbol.clone));
+            gates.usable.insert(kind, usable);
+        }
+        gates
+    }
+
+    /// Whether what has to call the target does.
+    fn called(
+        &mut self,
+        kind: FaultKind,
+        target: TargetFacts,
+        clone: Option<String>,
+    ) -> Result<TargetFacts, Unusable> {
+        match (selftest::calls(kind, target.btf_id), clone) {
+            (Ok(0), clone) => Err(Unusable::NeverCalled { clone }),
+            (Ok(_), _) => Ok(target),
+            (Err(_), Some(clone)) => Err(Unusable::Clone { clone }),
+            (Err(reason), None) => {
+                self.untried.insert(kind, reason);
+                Ok(target)
+            }
+        }
     }
 
     pub(super) fn verdicts(&self) -> Vec<FaultVerdict> {
@@ -52,7 +76,11 @@ impl Gates {
         };
         self.usable
             .iter()
-            .map(|(kind, result)| FaultVerdict { kind: *kind, mechanism: mechanism(result) })
+            .map(|(kind, result)| FaultVerdict {
+                kind: *kind,
+                mechanism: mechanism(result),
+                untried: self.untried.get(kind).cloned(),
+            })
             .collect()
     }
 
@@ -106,11 +134,11 @@ fn attempt(
     host: &Host,
     symbol: &Symbol,
 ) -> Result<TargetFacts, Unusable> {
-    if let Some(clone) = &symbol.clone {
-        return Err(Unusable::Clone { clone: clone.clone() });
-    }
     if symbol.addresses.is_empty() {
-        return Err(Unusable::Missing { option: host.option(option_of(kind)) });
+        return Err(match &symbol.clone {
+            Some(clone) => Unusable::Clone { clone: clone.clone() },
+            None => Unusable::Missing { option: host.option(option_of(kind)) },
+        });
     }
     let target = TargetFacts::from_btf(btf, kind.target())
         .map_err(|missing| Unusable::Refused { reason: format!("its description in BTF has {missing}") })?;

@@ -20,6 +20,7 @@ mod membership;
 mod predicates;
 mod preflight;
 mod programs;
+mod selftest;
 mod spec;
 mod symbols;
 mod sys;

@@ -32,8 +32,10 @@ impl Preflight {
 pub struct FaultVerdict {
     /// The fault.
     pub kind: FaultKind,
-    /// The mechanism that was attached for a moment, disarmed; or why none was.
+    /// The mechanism that was attached for a moment, disarmed; or why none will do.
     pub mechanism: Result<Mechanism, Unusable>,
+    /// Why it could not be tried whether anything calls the function; `None` where it was seen to be called.
+    pub untried: Option<String>,
 }
 
 /// How a return value is replaced.
@@ -52,12 +54,18 @@ pub enum Unusable {
         /// The configuration option that would add it, with what this kernel's configuration says of it.
         option: String,
     },
-    /// There is a specialised copy, which has no BTF and cannot be attached to. Where the function itself is there
-    /// too, nobody may call it any more.
+    /// There is only a specialised copy, which has no BTF; or there is one beside the function, and it could not be
+    /// tried which of them is called.
     #[error("callers use the compiler's clone {clone}, which nothing can be attached to")]
     Clone {
         /// The symbol, for example `should_fail_bio.constprop.0`.
         clone: String,
+    },
+    /// The function is there and could be attached to; what has to call it does not.
+    #[error("never called: {}", instead(.clone.as_deref()))]
+    NeverCalled {
+        /// What may be called in its place, for example `should_failslab.constprop.0`.
+        clone: Option<String>,
     },
     /// The function is there; the kernel does not allow its return value to be changed.
     #[error("the kernel does not let its return value be changed ({option})")]
@@ -77,4 +85,11 @@ pub enum Unusable {
         /// The error, with its causes.
         reason: String,
     },
+}
+
+fn instead(clone: Option<&str>) -> String {
+    match clone {
+        Some(clone) => format!("callers use the clone {clone}, which nothing can be attached to"),
+        None => "the compiler has left the calls out".to_owned(),
+    }
 }

@@ -10,6 +10,7 @@ mod corpus;
 mod faults;
 mod lifecycle;
 mod predicates;
+mod preflight;
 #[path = "../common/victim.rs"]
 mod victim;
 mod world;

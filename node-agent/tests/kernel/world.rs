@@ -22,6 +22,9 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Debian's own kernel image, which cannot inject.
 const STOCK: &str = "stock";
 
+/// The kernel that has the foundation of fault injection and none of the options that build on it.
+const NOFAIL: &str = "nofail";
+
 /// Where the lab says which kernel it runs.
 const LAB: &str = "FAULTLINE_LAB";
 
@@ -37,9 +40,19 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Absent, loudly, outside the lab and on the kernel that cannot inject.
+    /// Absent, loudly, outside the lab and on the kernels that cannot inject everything.
     pub(crate) fn new() -> Option<Self> {
-        Self::when(|kernel| kernel != STOCK)
+        Self::when(|kernel| kernel != STOCK && kernel != NOFAIL)
+    }
+
+    /// On every kernel of the lab.
+    pub(crate) fn any() -> Option<Self> {
+        Self::when(|_| true)
+    }
+
+    /// Only on the kernel without the options.
+    pub(crate) fn without_options() -> Option<Self> {
+        Self::when(|kernel| kernel == NOFAIL)
     }
 
     /// The same on the kernel that cannot inject, and only there.
