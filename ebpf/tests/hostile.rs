@@ -31,7 +31,7 @@ fn compile(bytes: Vec<u8>, text: &str, parameters: Option<&str>) {
     for id in btf.functions("f").take(2).collect::<Vec<_>>() {
         let predicate = Predicate { text: text.to_owned(), parameters: parameters.map(str::to_owned) };
         let Ok(condition) = read(Function { btf: &btf, id, is_syscall: false }, &predicate) else { continue };
-        let function = ChainFunction { name: "f".into(), number: 1, btf_id: id, address: 0 };
+        let function = ChainFunction { name: "f".into(), number: 1, btf_id: id, address: 0, span: 10 };
         let _ = chain_entry(&facts, &function, &[codegen::Predicate { number: 1, condition }], 1);
     }
 }

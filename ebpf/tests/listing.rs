@@ -28,7 +28,13 @@ fn facts() -> (Btf, Facts) {
 }
 
 fn mount() -> ChainFunction {
-    ChainFunction { name: "__x64_sys_mount".into(), number: 1, btf_id: 77, address: 0xffff_ffff_8120_0000 }
+    ChainFunction {
+        name: "__x64_sys_mount".into(),
+        number: 1,
+        btf_id: 77,
+        address: 0xffff_ffff_8120_0000,
+        span: 10,
+    }
 }
 
 #[test]

@@ -48,8 +48,13 @@ impl Kernel {
 
     /// Panics unless the program with this predicate is one, and answers what the predicate means.
     pub fn agrees(&self, condition: &Ir) {
-        let function =
-            ChainFunction { name: "f".into(), number: 1, btf_id: 7, address: 0xffff_ffff_8100_0000 };
+        let function = ChainFunction {
+            name: "f".into(),
+            number: 1,
+            btf_id: 7,
+            address: 0xffff_ffff_8100_0000,
+            span: 10,
+        };
         let predicates = [Predicate { number: 1, condition: condition.clone() }];
         // One that is too long for a program is refused.
         let Ok(program) = chain_entry(&self.facts, &function, &predicates, 1) else { return };

@@ -39,7 +39,7 @@ pub fn run(input: &[u8]) {
         let predicates = predicates(kernel, name, &mut choices);
         let number = u16::try_from(number).expect("there are few");
         let address = 0xffff_ffff_8100_0000 ^ choices.number();
-        let function = ChainFunction { name: name.to_owned(), number, btf_id: 7, address };
+        let function = ChainFunction { name: name.to_owned(), number, btf_id: 7, address, span: 10 };
         if let Ok(entry) = chain_entry(&kernel.facts, &function, &predicates, choices.number()) {
             program::check(&entry.link(|_| 3));
         }

@@ -35,4 +35,9 @@ pub struct ChainFunction {
     pub btf_id: u32,
     /// Where it starts: what a walk of the stack looks for.
     pub address: u64,
+    /// How many bytes from there the return address of a live activation may lie: [`SITE_SPAN`] where a trampoline
+    /// calls the function, the size of its body where it is called as ever.
+    ///
+    /// [`SITE_SPAN`]: crate::layout::task::SITE_SPAN
+    pub span: u32,
 }

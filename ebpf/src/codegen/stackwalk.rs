@@ -71,6 +71,8 @@ fn read_stack(asm: &mut Asm) {
 }
 
 const BYTES: i16 = off(8 * task::STACK_MAX);
+#[expect(clippy::cast_possible_wrap, reason = "a small number")]
+const SITE_SPAN: i32 = task::SITE_SPAN as i32;
 
 /// Finds the records, the innermost first. R0: bytes of return addresses; R1: how many records, and then those still
 /// to be found; R2: offset of the address under way.
@@ -109,7 +111,7 @@ const DEPTHS: i32 = 63;
 fn is_site(asm: &mut Asm) {
     asm.mov(Reg::R4, Reg::R5);
     asm.alu(Alu::Shr, Reg::R4, 63);
-    asm.alu(Alu::Sub, Reg::R5, task::SITE_SPAN);
+    asm.alu(Alu::Sub, Reg::R5, SITE_SPAN);
     asm.alu(Alu::Shr, Reg::R5, 63);
     asm.alu(Alu::Sub, Reg::R5, Reg::R4);
 }

@@ -30,7 +30,7 @@ pub const SIZE: usize = STACK + 8 * STACK_MAX;
 /// into its entry: five bytes, after an optional four of `endbr64`. The function's own first call ends no
 /// earlier than ten bytes in. Every live activation with an exit program has exactly one of these on its
 /// stack, also where the function's own frame is gone (tail calls) or is skipped by the unwinder.
-pub const SITE_SPAN: i32 = 10;
+pub const SITE_SPAN: u32 = 10;
 
 /// Bits of progress per slot, as a power of two.
 pub const SLOT_SHIFT: i32 = 2;

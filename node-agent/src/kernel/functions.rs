@@ -10,6 +10,7 @@ use faultline_ebpf::codegen::{ChainFunction, chain_entry, chain_exit};
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::MAX_FUNCTIONS;
 use faultline_ebpf::layout::globals::Unit;
+use faultline_ebpf::layout::task::SITE_SPAN;
 use faultline_ebpf::predicate::Function as Signature;
 use faultline_ebpf::symbol;
 
@@ -162,7 +163,7 @@ impl Functions {
         let full = ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) };
         let number = number.ok_or(full)?;
         let Found { name: ref spelt, btf_id, address } = *found;
-        let at = ChainFunction { name: spelt.clone(), number, btf_id, address };
+        let at = ChainFunction { name: spelt.clone(), number, btf_id, address, span: SITE_SPAN };
         let refused = |error: AttachError| not_attachable(name, &error);
         let (_, exit) = ground.attach(|facts, _| chain_exit(facts, &at)).map_err(refused)?;
         let (generation, entry) =

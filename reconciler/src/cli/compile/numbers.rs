@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use faultline_api::{Experiment, Predicate};
 use faultline_ebpf::{
     codegen::{self, ChainFunction},
-    layout::probe::Step,
+    layout::{probe::Step, task::SITE_SPAN},
     predicate::Ir,
 };
 
@@ -36,7 +36,7 @@ impl<'a> Numbers<'a> {
             let (_, predicates) = functions.entry(symbol.id).or_insert_with(|| {
                 let (name, number) = (symbol.name.clone(), next);
                 next += 1;
-                (ChainFunction { name, number, btf_id: symbol.id, address: ADDRESS }, Predicates::new())
+                (ChainFunction { name, number, btf_id: symbol.id, address: ADDRESS, span: SITE_SPAN }, Predicates::new())
             });
             predicates.extend(frame.predicate.as_ref().zip(condition.as_ref()));
         }
