@@ -26,7 +26,8 @@ impl Attachments {
     /// Nothing is attached yet.
     #[must_use]
     pub(crate) fn new(kernel: Box<dyn Kernel>, cgroups: Cgroups) -> Self {
-        let can_inject = kernel.preflight().faults.iter().any(|verdict| verdict.mechanism.is_ok());
+        let preflight = kernel.preflight();
+        let can_inject = FaultKind::ALL.iter().any(|kind| preflight.usable(*kind).is_ok());
         Self { kernel, cgroups, can_inject, names: BTreeMap::new() }
     }
 
@@ -107,16 +108,16 @@ fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {
 /// A preflight, as it is reported.
 #[must_use]
 pub fn kernel_report(preflight: &Preflight) -> KernelReport {
-    let Preflight { release, arch, lockdown: _, cgroup2: _, faults } = preflight;
+    let Preflight { release, arch, lockdown: _, cgroup2: _, obstacles: _, faults } = preflight;
     let faults = faults.iter().map(|verdict| {
         let fault = match verdict.kind {
             FaultKind::Slab => Fault::Slab,
             FaultKind::Page => Fault::Page,
             FaultKind::Bio => Fault::Bio,
         };
-        let injectable = match &verdict.mechanism {
+        let injectable = match preflight.usable(verdict.kind) {
             Ok(Mechanism::ModifyReturn) => Injectability::Yes { mechanism: "fmod_ret".into() },
-            Err(reason) => Injectability::No { reason: causes(reason) },
+            Err(reason) => Injectability::No { reason: causes(&reason) },
         };
         (fault, injectable)
     });

@@ -18,7 +18,7 @@ impl InertKernel {
     }
 
     fn refuse(&self, spec: &ProbeSpec) -> ProbeError {
-        let verdict = self.preflight.fault(spec.fault).and_then(|verdict| verdict.mechanism.clone().err());
+        let verdict = self.preflight.usable(spec.fault).err();
         let function = spec.fault.function().to_owned();
         match verdict {
             Some(reason) => ProbeError::Fault { function, reason },

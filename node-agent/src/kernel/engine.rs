@@ -1,7 +1,7 @@
 //! The real kernel.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use faultline_api::CallChain;
 use faultline_ebpf::btf::Btf;
@@ -15,7 +15,7 @@ use super::gates::Gates;
 use super::host::{self, Host};
 use super::maps::Maps;
 use super::membership::Membership;
-use super::preflight::{FaultVerdict, Preflight, Unusable};
+use super::preflight::{FaultVerdict, Obstacle, Preflight};
 use super::programs::{Live, ProgramStatus};
 use super::spec::{BootNanos, BudgetKey, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
 use super::symbols::{self, Symbol};
@@ -83,16 +83,10 @@ impl Engine {
     pub fn open(config: &EngineConfig) -> Result<Self, OpenError> {
         let host = Host::look();
         let mount = host.check()?;
-        let path = || PathBuf::from(host::BTF);
-        let bytes = std::fs::read(host::BTF).map_err(|source| OpenError::NoBtf { path: path(), source })?;
-        let btf = Btf::parse(bytes)?;
-        let facts = Facts::from_btf(&btf)?;
         let tree = Tree::new(&mount).map_err(|source| OpenError::Io { path: mount, source })?;
-        let table = targets()?;
-        let maps = Maps::create(&config.pins)?;
+        let Tried { facts, maps, gates } = Tried::on(&host, Some(&config.pins))?;
         protect(&maps, &config.protected);
-        let gates = Gates::try_all(&btf, &facts, &maps, &host, &table);
-        let preflight = report(&host, gates.verdicts());
+        let preflight = report(&host, Vec::new(), gates.verdicts());
         Ok(Self {
             gates,
             functions: Functions::default(),
@@ -156,48 +150,43 @@ impl Kernel for Engine {
     }
 }
 
-/// What this machine can do, also where the engine does not open.
-#[must_use]
-pub fn preflight(config: &EngineConfig) -> Preflight {
-    match Engine::open(config) {
-        Ok(engine) => engine.preflight,
-        Err(error) => {
-            let reason = causes(&error);
-            let verdict = |kind| {
-                let mechanism = Err(Unusable::Engine { reason: reason.clone() });
-                FaultVerdict { kind, mechanism, untried: None }
-            };
-            report(&Host::look(), FaultKind::ALL.map(verdict).into())
-        }
+/// What an engine is made of, but for the hierarchy of cgroups: every gate was tried.
+pub(super) struct Tried {
+    facts: Facts,
+    maps: Maps,
+    pub(super) gates: Gates,
+}
+
+impl Tried {
+    pub(super) fn on(host: &Host, pins: Option<&Path>) -> Result<Self, OpenError> {
+        let path = || PathBuf::from(host::BTF);
+        let bytes = std::fs::read(host::BTF).map_err(|source| OpenError::NoBtf { path: path(), source })?;
+        let btf = Btf::parse(bytes)?;
+        let facts = Facts::from_btf(&btf)?;
+        let table = targets()?;
+        let maps = Maps::create(pins)?;
+        let gates = Gates::try_all(&btf, &facts, &maps, host, &table);
+        Ok(Self { facts, maps, gates })
     }
 }
 
 /// What the symbol table says of the target functions.
-fn targets() -> Result<BTreeMap<String, Symbol>, OpenError> {
+pub(super) fn targets() -> Result<BTreeMap<String, Symbol>, OpenError> {
     let table = symbols::find(FaultKind::ALL.map(FaultKind::function).into_iter())
         .map_err(|source| OpenError::Io { path: symbols::TABLE.into(), source })?;
     let hidden = table.values().any(|symbol| symbol.addresses.contains(&0));
     if hidden { Err(OpenError::HiddenSymbols) } else { Ok(table) }
 }
 
-fn report(host: &Host, faults: Vec<FaultVerdict>) -> Preflight {
+pub(super) fn report(host: &Host, obstacles: Vec<Obstacle>, faults: Vec<FaultVerdict>) -> Preflight {
     Preflight {
         release: host.release.clone(),
         arch: host.arch.clone(),
         lockdown: host.lockdown.clone(),
         cgroup2: host.cgroup2.clone(),
+        obstacles,
         faults,
     }
-}
-
-fn causes(error: &OpenError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// Two process ids to a word, the agent's own first.

@@ -38,8 +38,13 @@ pub enum OpenError {
     #[error("this kernel's BTF lacks what the programs need")]
     Facts(#[from] faultline_ebpf::facts::MissingFact),
     /// bpf(2) said no to the first call.
-    #[error("bpf(2) is not permitted: CAP_BPF and CAP_PERFMON, or root, are needed")]
-    NotPermitted(#[source] io::Error),
+    #[error("bpf(2) is not permitted: {}", rights(.lacking))]
+    NotPermitted {
+        /// The capabilities that are needed and this process does not have.
+        lacking: Vec<&'static str>,
+        /// What the call said.
+        source: io::Error,
+    },
     /// Lockdown forbids reading kernel memory from programs.
     #[error("kernel lockdown is {mode}: tracing programs are forbidden")]
     Lockdown {
@@ -189,6 +194,26 @@ pub enum ProbeError {
         /// What the kernel said.
         reason: String,
     },
+}
+
+fn rights(lacking: &[&str]) -> String {
+    if lacking.is_empty() {
+        let who = "a seccomp filter, a user namespace or the container's runtime";
+        return format!("this process has CAP_BPF and CAP_PERFMON, so {who} forbids it");
+    }
+    format!("this process lacks {}; root has what is needed", lacking.join(" and "))
+}
+
+impl OpenError {
+    /// Whether another process might be let do what this one is not.
+    pub(super) fn is_about_rights(&self) -> bool {
+        let denied = |source: &io::Error| source.kind() == io::ErrorKind::PermissionDenied;
+        match self {
+            Self::NotPermitted { .. } | Self::HiddenSymbols => true,
+            Self::NoBtf { source, .. } | Self::Io { source, .. } => denied(source),
+            _ => false,
+        }
+    }
 }
 
 fn nearest_help(nearest: &[String]) -> String {

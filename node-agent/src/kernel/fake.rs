@@ -98,6 +98,7 @@ impl Kernel for FakeKernel {
             arch: "x86_64".to_owned(),
             lockdown: "none".to_owned(),
             cgroup2: Some("/sys/fs/cgroup".into()),
+            obstacles: Vec::new(),
             faults: FaultKind::ALL
                 .map(|kind| FaultVerdict { kind, mechanism: Ok(Mechanism::ModifyReturn), untried: None })
                 .into(),

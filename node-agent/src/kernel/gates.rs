@@ -45,7 +45,7 @@ impl Gates {
         for kind in FaultKind::ALL {
             let symbol = table.get(kind.function()).cloned().unwrap_or_default();
             let usable = attempt(kind, btf, facts, maps, host, &symbol);
-            let usable = usable.and_then(|target| gates.called(kind, target, symbol.clone));
+            let usable = usable.and_then(|target| gates.called(kind, btf, target, symbol.clone));
             gates.usable.insert(kind, usable);
         }
         gates
@@ -55,10 +55,11 @@ impl Gates {
     fn called(
         &mut self,
         kind: FaultKind,
+        btf: &Btf,
         target: TargetFacts,
         clone: Option<String>,
     ) -> Result<TargetFacts, Unusable> {
-        match (selftest::calls(kind, target.btf_id), clone) {
+        match (selftest::calls(kind, btf), clone) {
             (Ok(0), clone) => Err(Unusable::NeverCalled { clone }),
             (Ok(_), _) => Ok(target),
             (Err(_), Some(clone)) => Err(Unusable::Clone { clone }),

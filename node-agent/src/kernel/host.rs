@@ -32,21 +32,30 @@ impl Host {
         }
     }
 
-    /// Refuses what cannot work, with the reason.
+    /// Refuses what cannot work, with the first reason.
     pub(super) fn check(&self) -> Result<PathBuf, OpenError> {
+        match self.hopeless().into_iter().next() {
+            Some(error) => Err(error),
+            None => self.cgroup2.clone().ok_or(OpenError::NoCgroup2),
+        }
+    }
+
+    /// Why there is no point in trying anything here.
+    pub(super) fn hopeless(&self) -> Vec<OpenError> {
+        let mut reasons = Vec::new();
         if self.arch != "x86_64" {
-            return Err(OpenError::Architecture { arch: self.arch.clone() });
+            reasons.push(OpenError::Architecture { arch: self.arch.clone() });
         }
         if version(&self.release).is_none_or(|version| version < OLDEST) {
-            return Err(OpenError::TooOld { release: self.release.clone() });
+            reasons.push(OpenError::TooOld { release: self.release.clone() });
         }
         if self.lockdown == "confidentiality" {
-            return Err(OpenError::Lockdown { mode: self.lockdown.clone() });
+            reasons.push(OpenError::Lockdown { mode: self.lockdown.clone() });
         }
         if let Some(namespace) = foreign_namespace() {
-            return Err(OpenError::Namespace { namespace });
+            reasons.push(OpenError::Namespace { namespace });
         }
-        self.cgroup2.clone().ok_or(OpenError::NoCgroup2)
+        reasons
     }
 
     /// What the kernel's configuration says of an option that is needed. Advice only: verdicts come from
@@ -90,6 +99,22 @@ fn foreign_namespace() -> Option<&'static str> {
         fs::read_link(format!("/proc/self/ns/{name}")).is_ok_and(|link| link.as_os_str() != first)
     };
     FIRST_NAMESPACES.iter().find(|(name, first)| differs(name, first)).map(|(name, _)| *name)
+}
+
+/// Capabilities that bpf(2) asks for, by their numbers (the kernel's capability.h), and the one that stands for both.
+const NEEDED: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
+const SYS_ADMIN: u32 = 21;
+
+/// Which of the capabilities that are needed this process lacks. Advice only, as with options.
+pub(super) fn lacking() -> Vec<&'static str> {
+    lacking_in(&read("/proc/self/status"))
+}
+
+fn lacking_in(status: &str) -> Vec<&'static str> {
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    let has = |bit: u32| set >> bit & 1 == 1 || set >> SYS_ADMIN & 1 == 1;
+    NEEDED.iter().filter(|(bit, _)| !has(*bit)).map(|(_, name)| *name).collect()
 }
 
 fn read(path: &str) -> String {
@@ -150,6 +175,29 @@ mod tests {
     fn the_last_possible_cpu_counts_or_nothing_does() {
         assert_eq!([cpus_in("0\n"), cpus_in("0-3\n"), cpus_in("0-3,8-15")], [Some(1), Some(4), Some(16)]);
         assert_eq!([cpus_in(""), cpus_in("0-")], [None, None]);
+    }
+
+    #[test]
+    fn capabilities_that_are_lacking_are_named() {
+        let lacking = |set: &str| lacking_in(&format!("Name:\tx\nCapEff:\t{set}\nSeccomp:\t0\n"));
+        assert_eq!(lacking("0000000000000000"), ["CAP_BPF", "CAP_PERFMON"]);
+        assert_eq!(lacking("0000008000000000"), ["CAP_PERFMON"]);
+        assert_eq!(lacking("0000000000200000"), [""; 0]);
+        assert_eq!(lacking("000001ffffffffff"), [""; 0]);
+    }
+
+    #[test]
+    fn everything_that_is_hopeless_is_told_at_once() {
+        let host = Host {
+            release: "5.10.0-30-amd64".to_owned(),
+            arch: "aarch64".to_owned(),
+            lockdown: "confidentiality".to_owned(),
+            cgroup2: None,
+        };
+        let told: Vec<String> = host.hopeless().iter().map(ToString::to_string).collect();
+        assert!(told[0].contains("aarch64"), "{told:?}");
+        assert!(told[1].contains("5.10.0-30-amd64 is too old: 5.15"), "{told:?}");
+        assert!(told[2].contains("confidentiality"), "{told:?}");
     }
 
     #[test]

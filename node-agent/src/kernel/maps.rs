@@ -13,7 +13,7 @@ use faultline_ebpf::layout::maps::{MapKind, MapShape, shape};
 use faultline_ebpf::layout::members;
 
 use super::error::OpenError;
-use super::host::possible_cpus;
+use super::host::{lacking, possible_cpus};
 use super::spec::{BudgetKey, Counters, Guarded};
 use super::sys::{self, BpfError, MapRequest};
 use super::words::Words;
@@ -39,11 +39,14 @@ pub(super) struct Maps {
 }
 
 impl Maps {
-    pub(super) fn create(pins: &Path) -> Result<Self, OpenError> {
+    /// Budgets are pinned beneath `pins`; without it they go with the process.
+    pub(super) fn create(pins: Option<&Path>) -> Result<Self, OpenError> {
         let mut maps = BTreeMap::new();
         for id in MapId::ALL {
-            let map =
-                if id == MapId::Budgets { budgets(pins)? } else { create(id).map_err(setup(id.name()))? };
+            let map = match pins {
+                Some(pins) if id == MapId::Budgets => budgets(pins)?,
+                _ => create(id).map_err(setup(id.name()))?,
+            };
             maps.insert(id, map);
         }
         let barrier = barrier(&maps).map_err(setup("barrier"))?;
@@ -171,7 +174,9 @@ impl Maps {
 
 fn setup(what: &'static str) -> impl FnOnce(BpfError) -> OpenError {
     move |source| match source {
-        error if error.is(libc::EPERM) => OpenError::NotPermitted(error.source),
+        error if error.is(libc::EPERM) => {
+            OpenError::NotPermitted { lacking: lacking(), source: error.source }
+        }
         source => OpenError::Setup { what, source },
     }
 }
@@ -228,14 +233,18 @@ fn barrier(maps: &BTreeMap<MapId, OwnedFd>) -> Result<OwnedFd, BpfError> {
     })
 }
 
+/// Looked at before anything is made: where none is mounted, sysfs says no more than that there is no such file.
+pub(super) fn on_bpffs(pins: &Path) -> Result<(), OpenError> {
+    let there = pins.ancestors().find(|path| path.exists()).unwrap_or(pins);
+    if rustix::fs::statfs(there).is_ok_and(|fs| fs.f_type == BPFFS) {
+        return Ok(());
+    }
+    Err(OpenError::NoBpffs { path: pins.parent().unwrap_or(pins).to_owned() })
+}
+
 /// Opens the pinned budgets of an earlier agent, or makes and pins them.
 fn budgets(pins: &Path) -> Result<OwnedFd, OpenError> {
-    // Looked at before anything is made: where none is mounted, sysfs says no more than that there is no such file.
-    let there = pins.ancestors().find(|path| path.exists()).unwrap_or(pins);
-    let on_bpffs = rustix::fs::statfs(there).is_ok_and(|fs| fs.f_type == BPFFS);
-    if !on_bpffs {
-        return Err(OpenError::NoBpffs { path: pins.parent().unwrap_or(pins).to_owned() });
-    }
+    on_bpffs(pins)?;
     fs::create_dir_all(pins).map_err(|source| OpenError::Io { path: pins.to_owned(), source })?;
     let path = pins.join(BUDGETS);
     match sys::pinned(&path) {

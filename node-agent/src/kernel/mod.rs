@@ -17,6 +17,7 @@ mod gates;
 mod host;
 mod maps;
 mod membership;
+mod obstacles;
 mod predicates;
 mod preflight;
 mod programs;
@@ -29,11 +30,12 @@ mod words;
 use std::collections::BTreeMap;
 
 pub use calls::CallCounter;
-pub use engine::{Engine, EngineConfig, preflight};
+pub use engine::{Engine, EngineConfig};
 pub use error::{OpenError, ProbeError};
 #[cfg(any(test, feature = "testing"))]
 pub use fake::{FakeKernel, SharedKernel};
-pub use preflight::{FaultVerdict, Mechanism, Preflight, Unusable};
+pub use obstacles::preflight;
+pub use preflight::{FaultVerdict, Mechanism, Obstacle, Preflight, Unusable};
 pub use programs::{Alone, ProgramStatus, loaded_programs};
 pub use spec::{
     Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome, ProbeSpec,

@@ -15,8 +15,29 @@ pub struct Preflight {
     pub lockdown: String,
     /// Where the cgroup v2 tree is mounted.
     pub cgroup2: Option<std::path::PathBuf>,
-    /// One verdict for each fault.
+    /// What keeps the engine from opening here, all of it; empty where it opens.
+    pub obstacles: Vec<Obstacle>,
+    /// One verdict for each fault, as if there were no obstacles.
     pub faults: Vec<FaultVerdict>,
+}
+
+/// One thing that keeps the engine from opening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// This process may not do what tells: another might hear otherwise.
+    Rights(String),
+    /// The machine is not made for it, or not set up.
+    Machine(String),
+}
+
+impl Obstacle {
+    /// What it is, and what would remove it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Rights(text) | Self::Machine(text) => text,
+        }
+    }
 }
 
 impl Preflight {
@@ -24,6 +45,31 @@ impl Preflight {
     #[must_use]
     pub fn fault(&self, kind: FaultKind) -> Option<&FaultVerdict> {
         self.faults.iter().find(|verdict| verdict.kind == kind)
+    }
+
+    /// Whether a fault can be injected here, by an agent with the rights of this process.
+    ///
+    /// # Errors
+    /// Everything that stands against it.
+    pub fn usable(&self, kind: FaultKind) -> Result<Mechanism, Unusable> {
+        let own = self.fault(kind).map_or(Err(Unusable::Untried), |verdict| verdict.mechanism.clone());
+        if self.obstacles.is_empty() {
+            return own;
+        }
+        let mut reasons: Vec<String> =
+            self.obstacles.iter().map(|obstacle| obstacle.text().to_owned()).collect();
+        if let Err(reason) = own
+            && reason != Unusable::Untried
+        {
+            reasons.push(format!("{}: {reason}", kind.function()));
+        }
+        Err(Unusable::Engine { reason: reasons.join("; ") })
+    }
+
+    /// Whether this process was allowed to find out.
+    #[must_use]
+    pub fn could_tell(&self) -> bool {
+        !self.obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Rights(_)))
     }
 }
 
@@ -79,6 +125,9 @@ pub enum Unusable {
         /// What the kernel said.
         reason: String,
     },
+    /// Nothing was tried: what keeps the engine from opening leaves no way to.
+    #[error("not tried")]
+    Untried,
     /// The engine itself does not open on this machine.
     #[error("{reason}")]
     Engine {
@@ -91,5 +140,53 @@ fn instead(clone: Option<&str>) -> String {
     match clone {
         Some(clone) => format!("callers use the clone {clone}, which nothing can be attached to"),
         None => "the compiler has left the calls out".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(obstacles: &[Obstacle]) -> Preflight {
+        let missing = Unusable::Missing { option: "CONFIG_FAIL_PAGE_ALLOC is not set".to_owned() };
+        let verdict = |kind, mechanism| FaultVerdict { kind, mechanism, untried: None };
+        Preflight {
+            release: "6.12.0".to_owned(),
+            arch: "x86_64".to_owned(),
+            lockdown: "none".to_owned(),
+            cgroup2: None,
+            obstacles: obstacles.to_vec(),
+            faults: vec![
+                verdict(FaultKind::Slab, Ok(Mechanism::ModifyReturn)),
+                verdict(FaultKind::Page, Err(missing)),
+                verdict(FaultKind::Bio, Err(Unusable::Untried)),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told_with_what_the_kernel_lacks() {
+        let obstacles =
+            ["no bpf file system", "no cgroup v2 mount"].map(|text| Obstacle::Machine(text.into()));
+        let preflight = with(&obstacles);
+        let reason = |kind| preflight.usable(kind).unwrap_err().to_string();
+        assert_eq!(reason(FaultKind::Slab), "no bpf file system; no cgroup v2 mount");
+        assert!(reason(FaultKind::Page).ends_with(
+            "mount; should_fail_alloc_page: the kernel has no function of that name (CONFIG_FAIL_PAGE_ALLOC is not set)"
+        ));
+        assert_eq!(reason(FaultKind::Bio), reason(FaultKind::Slab));
+        assert!(preflight.could_tell());
+    }
+
+    #[test]
+    fn without_obstacles_the_verdict_is_the_kernels() {
+        let preflight = with(&[]);
+        assert!(preflight.usable(FaultKind::Slab).is_ok());
+        assert!(matches!(preflight.usable(FaultKind::Page), Err(Unusable::Missing { .. })));
+    }
+
+    #[test]
+    fn a_process_without_rights_could_not_tell() {
+        assert!(!with(&[Obstacle::Rights("bpf(2) is not permitted".to_owned())]).could_tell());
     }
 }

@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::counter_of_process;
 
 use super::calls::CallCounter;
@@ -19,7 +20,8 @@ use super::spec::FaultKind;
 ///
 /// # Errors
 /// Why that could not be tried.
-pub(super) fn calls(kind: FaultKind, btf_id: u32) -> Result<u64, String> {
+pub(super) fn calls(kind: FaultKind, btf: &Btf) -> Result<u64, String> {
+    let btf_id = btf.functions(kind.function()).next().ok_or("it is not in BTF")?;
     let process = i32::try_from(std::process::id()).map_err(|error| error.to_string())?;
     let program = counter_of_process(kind.function(), btf_id, process).map_err(|error| error.to_string())?;
     let counter = CallCounter::attach(&program).map_err(|error| error.to_string())?;
