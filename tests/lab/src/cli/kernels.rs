@@ -10,7 +10,7 @@ use crate::kernel::{self, KernelId};
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
-    /// 6.1, 6.12 or stock; more than one is allowed
+    /// 6.1, 6.12, nofail or stock; more than one is allowed
     #[arg(long, short, value_name = "KERNEL", conflicts_with = "all", required_unless_present = "all")]
     kernel: Vec<KernelId>,
     /// All of them

@@ -17,7 +17,7 @@ const SAMPLE: &str = "sample";
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct MachineArgs {
-    /// 6.1, 6.12, stock (Debian's own image), or the path of a bzImage
+    /// 6.1, 6.12, nofail, stock (Debian's own image), or the path of a bzImage
     #[arg(long, short, default_value = "6.1", value_name = "KERNEL")]
     pub(super) kernel: KernelId,
     /// Memory in MiB

@@ -110,6 +110,9 @@ impl Build<'_> {
         let mut unpack = Command::new("tar");
         unpack.arg("-xf").arg(tarball).args(["--strip-components=1", "-C"]).arg(&self.tree);
         self.step("unpack", &format!("unpacking Linux {}", self.id), unpack)?;
+        for edit in recipe.edits {
+            edit.apply(&self.tree)?;
+        }
         fs::write(self.tree.join("faultline.config"), &recipe.config)?;
         self.step(
             "config",

@@ -1,6 +1,7 @@
 //! The kernels a machine can boot, and how each is come by.
 
 mod build;
+mod edits;
 mod elf;
 mod recipe;
 mod source;
@@ -27,6 +28,9 @@ pub enum KernelId {
     V6_1,
     /// Linux 6.12, the same features, otherwise like production: ORC, PREEMPT_DYNAMIC, mitigations.
     V6_12,
+    /// Linux 6.12 as distributions have it that leave fault injection out but for its foundation: the hooks of slab
+    /// and page allocations are gone, and the compiler's clone of one of them is called where it is not.
+    NoFail,
     /// Debian's own 6.1 image, which cannot inject.
     Stock,
     /// An image of your own, with what init needs built in.
@@ -75,12 +79,21 @@ pub enum KernelError {
 
 /// A name that is no kernel's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no kernel `{0}`: it is 6.1, 6.12, stock, or a path with a slash")]
+#[error("there is no kernel `{0}`: it is 6.1, 6.12, nofail, stock, or a path with a slash")]
 pub struct UnknownKernel(String);
 
 impl KernelId {
     /// The kernels the lab builds itself.
-    pub const BUILT: [Self; 2] = [Self::V6_1, Self::V6_12];
+    pub const BUILT: [Self; 3] = [Self::V6_1, Self::V6_12, Self::NoFail];
+
+    /// The version of its source, where the lab builds it.
+    const fn version(&self) -> &'static str {
+        match self {
+            Self::V6_1 => "6.1",
+            Self::V6_12 | Self::NoFail => "6.12",
+            Self::Stock | Self::Path(_) => "",
+        }
+    }
 }
 
 impl FromStr for KernelId {
@@ -90,6 +103,7 @@ impl FromStr for KernelId {
         match text {
             "6.1" => Ok(Self::V6_1),
             "6.12" => Ok(Self::V6_12),
+            "nofail" => Ok(Self::NoFail),
             "stock" => Ok(Self::Stock),
             path if path.contains('/') => Ok(Self::Path(path.into())),
             other => Err(UnknownKernel(other.into())),
@@ -102,6 +116,7 @@ impl fmt::Display for KernelId {
         match self {
             Self::V6_1 => f.write_str("6.1"),
             Self::V6_12 => f.write_str("6.12"),
+            Self::NoFail => f.write_str("nofail"),
             Self::Stock => f.write_str("stock"),
             Self::Path(path) => path.display().fmt(f),
         }
@@ -167,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_kernel_is_named_by_its_version_by_stock_or_by_a_path() {
-        for name in ["6.1", "6.12", "stock", "./bzImage"] {
+        for name in ["6.1", "6.12", "nofail", "stock", "./bzImage"] {
             assert_eq!(name.parse::<KernelId>().unwrap().to_string(), name);
         }
         assert!("6.2".parse::<KernelId>().is_err());

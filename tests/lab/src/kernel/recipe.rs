@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::KernelId;
+use super::edits::{self, Edit};
 
 /// Raise this when the steps of a build change what comes out of it.
 const STEPS: u32 = 1;
@@ -12,6 +13,7 @@ const STEPS: u32 = 1;
 const BASE: &str = include_str!("../../configs/base.config");
 const V6_1: &str = include_str!("../../configs/6.1.config");
 const V6_12: &str = include_str!("../../configs/6.12.config");
+const NOFAIL: &str = include_str!("../../configs/nofail.config");
 
 /// How one kernel is made.
 pub(crate) struct Recipe {
@@ -19,20 +21,26 @@ pub(crate) struct Recipe {
     pub(crate) kernel: String,
     /// All its options, merged.
     pub(crate) config: String,
-    /// Changes when the options or the steps do.
+    /// What is changed in its source.
+    pub(crate) edits: &'static [Edit],
+    /// Changes when the options, the edits or the steps do.
     pub(crate) digest: String,
 }
 
 /// The recipe of a kernel, unless it is an image of the caller's.
 pub(crate) fn of(id: &KernelId) -> Option<Recipe> {
-    let config = match id {
-        KernelId::V6_1 => merge(&[BASE, V6_1]),
-        KernelId::V6_12 => merge(&[BASE, V6_12]),
-        KernelId::Stock => String::new(),
+    let (config, edits): (_, &[Edit]) = match id {
+        KernelId::V6_1 => (merge(&[BASE, V6_1]), &[]),
+        KernelId::V6_12 => (merge(&[BASE, V6_12]), &[]),
+        KernelId::NoFail => (merge(&[BASE, NOFAIL]), &edits::CLONE),
+        KernelId::Stock => (String::new(), &[]),
         KernelId::Path(_) => return None,
     };
-    let digest = hash(&[&id.to_string(), &config, &STEPS.to_string()]);
-    Some(Recipe { kernel: id.to_string(), config, digest })
+    let (name, steps) = (id.to_string(), STEPS.to_string());
+    let mut parts = vec![name.as_str(), &config, &steps];
+    parts.extend(edits.iter().flat_map(|edit| [edit.file, edit.from, edit.to]));
+    let digest = hash(&parts);
+    Some(Recipe { kernel: name, config, edits, digest })
 }
 
 /// The key of one build: its recipe and the version of its source.
@@ -40,12 +48,15 @@ pub(crate) fn key(recipe: &Recipe, source: &str) -> String {
     format!("{}-{}", recipe.kernel, &hash(&[&recipe.digest, source])[..12])
 }
 
-/// Options that did not hold: asked for, but absent or another in the configuration that came out.
-/// kconfig drops an option whose dependencies are missing without a word.
+/// Options that did not hold: asked for, but absent or another in the configuration that came out, or there although
+/// `n` was asked for. kconfig drops an option whose dependencies are missing without a word.
 pub(crate) fn lost(asked: &str, got: &str) -> Vec<String> {
     let got = options(got);
-    let lost =
-        |(name, value): (&str, &str)| (got.get(name) != Some(&value)).then(|| format!("{name}={value}"));
+    let held = |name: &str, value: &str| match got.get(name) {
+        Some(is) => *is == value,
+        None => value == "n",
+    };
+    let lost = |(name, value): (&str, &str)| (!held(name, value)).then(|| format!("{name}={value}"));
     options(asked).into_iter().filter_map(lost).collect()
 }
 
@@ -84,9 +95,9 @@ mod tests {
 
     #[test]
     fn options_that_vanished_or_changed_are_named() {
-        let asked = "CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=\"bpf\"\nCONFIG_D=8\n";
+        let asked = "CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=\"bpf\"\nCONFIG_D=8\nCONFIG_E=n\nCONFIG_F=n\n";
         let got = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=\"bpf\"\nCONFIG_D=64\nCONFIG_E=y\n";
-        assert_eq!(lost(asked, got), ["CONFIG_B=y", "CONFIG_D=8"]);
+        assert_eq!(lost(asked, got), ["CONFIG_B=y", "CONFIG_D=8", "CONFIG_E=n"]);
         assert!(lost(asked, asked).is_empty());
     }
 
@@ -94,7 +105,7 @@ mod tests {
     fn the_key_follows_the_kernel_its_options_and_its_source() {
         let recipe = |kernel: &str, config: &str| {
             let digest = hash(&[kernel, config]);
-            Recipe { kernel: kernel.into(), config: config.into(), digest }
+            Recipe { kernel: kernel.into(), config: config.into(), edits: &[], digest }
         };
         let first = key(&recipe("6.1", "CONFIG_A=y\n"), "6.1.1");
         assert_eq!(first, key(&recipe("6.1", "CONFIG_A=y\n"), "6.1.1"));
@@ -112,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn both_kernels_inject_and_only_the_second_is_like_production() {
+    fn two_kernels_inject_one_is_like_production_and_one_lacks_the_options() {
         let (plain, production) = (of(&KernelId::V6_1).unwrap(), of(&KernelId::V6_12).unwrap());
         for recipe in [&plain, &production] {
             for option in
@@ -125,6 +136,11 @@ mod tests {
                 );
             }
         }
+        let none = of(&KernelId::NoFail).unwrap();
+        for option in ["FAILSLAB", "FAIL_PAGE_ALLOC", "FAIL_MAKE_REQUEST", "BPF_KPROBE_OVERRIDE"] {
+            assert!(none.config.contains(&format!("CONFIG_{option}=n\n")), "{option}");
+        }
+        assert!(none.config.contains("CONFIG_FUNCTION_ERROR_INJECTION=y\n"));
         assert!(production.config.contains("CONFIG_PREEMPT_DYNAMIC=y"));
         assert!(!plain.config.contains("CONFIG_PREEMPT_DYNAMIC=y"));
     }

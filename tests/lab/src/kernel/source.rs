@@ -57,11 +57,12 @@ pub(crate) fn obtain(
     work: &Path,
     progress: &Progress,
 ) -> Result<Source, SourceError> {
-    let variable = format!("FAULTLINE_LAB_SOURCE_{}", id.to_string().replace('.', "_"));
+    let version = id.version();
+    let variable = format!("FAULTLINE_LAB_SOURCE_{}", version.replace('.', "_"));
     if let Some(path) = std::env::var_os(&variable) {
         return named(variable, path.into());
     }
-    let package = format!("linux-source-{id}");
+    let package = format!("linux-source-{version}");
     let relative = format!("usr/src/{package}.tar.xz");
     let installed = Path::new("/").join(&relative);
     if let Some(version) = installed_version(&package).filter(|_| installed.exists()) {
@@ -75,7 +76,7 @@ pub(crate) fn obtain(
         Ok(version)
     };
     let version = download().map_err(|source| SourceError::Apt {
-        kernel: id.to_string(),
+        kernel: version.to_owned(),
         package,
         variable,
         source,

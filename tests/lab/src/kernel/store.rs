@@ -20,7 +20,7 @@ pub(crate) const MODULES: &str = "modules";
 /// What is known of a kernel in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Meta {
-    /// `6.1`, `6.12` or `stock`.
+    /// `6.1`, `6.12`, `nofail` or `stock`.
     pub(crate) kernel: String,
     /// What `uname -r` says in it.
     pub(crate) release: String,
@@ -41,7 +41,7 @@ pub struct Cached {
 }
 
 impl Cached {
-    /// `6.1`, `6.12` or `stock`.
+    /// `6.1`, `6.12`, `nofail` or `stock`.
     #[must_use]
     pub fn kernel(&self) -> &str {
         &self.meta.kernel
@@ -179,7 +179,7 @@ mod tests {
     fn a_kernel_made_by_another_recipe_is_not_current_and_an_unfinished_one_is_not_there() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
-        let old = Recipe { kernel: "6.1".into(), config: String::new(), digest: "old".into() };
+        let old = Recipe { kernel: "6.1".into(), config: String::new(), edits: &[], digest: "old".into() };
         entry(&cache, &old, "6.1.1");
         cache.folder("kernels/6.1-unfinished").unwrap();
         let found = cached(&cache).unwrap();

@@ -51,16 +51,17 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "lab",
         shows: "kernels are built, boot, run commands, and are stopped when they hang",
-        budget_min: 24,
+        budget_min: 31,
         commands: &["cargo lab build --all", "cargo test --workspace --test machines"],
     },
     Suite {
         name: "engine",
         shows: "the injection engine on real kernels: call chains, exact times, deadlines, scope",
-        budget_min: 14,
+        budget_min: 15,
         commands: &[
             "cargo lab test --kernel 6.1 --disk sample --package faultline-node-agent --bin none --test kernel",
             "cargo lab test --kernel 6.12 --disk sample --package faultline-node-agent --bin none --test kernel",
+            "cargo lab test --kernel nofail --disk sample --package faultline-node-agent --bin none --test kernel -- preflight::",
             "cargo lab test --kernel stock --package faultline-node-agent --bin none --test kernel",
         ],
     },
