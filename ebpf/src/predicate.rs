@@ -4,9 +4,11 @@ mod check;
 mod constants;
 mod convert;
 mod eval;
+mod held;
 mod ir;
 mod macros;
 mod ty;
+mod verdict;
 
 use faultline_api::{
     Predicate,

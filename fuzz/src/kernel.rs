@@ -67,6 +67,9 @@ impl Kernel {
                 Ok(_) => 1,
                 Err(_) => 2,
             };
+            if let Some(verdict) = condition.verdict() {
+                assert!(meant == u64::from(verdict) || meant == 2, "{condition:?} is not always {verdict}");
+            }
             let at = Machine::<Imagined>::last_function(&code);
             assert_eq!(Machine::new(&code, &memory).run(at), meant, "{condition:?} with {seed}");
         }

@@ -145,9 +145,11 @@ pub enum BaseType {
     Int {
         /// 1, 2, 4 or 8.
         bytes: u8,
-        /// Whether it has a sign. (`char` has one on this machine.)
+        /// Whether it has a sign.
         signed: bool,
     },
+    /// `char` alone: whether it has a sign is the kernel's to say.
+    Char,
     /// `struct name`
     Struct(String),
     /// `union name`

@@ -190,8 +190,7 @@ impl<'t> Parser<'t> {
 
     fn size_of(&mut self, start: usize) -> Parsed<Expr> {
         self.at += 1;
-        let names_type = matches!(self.tokens.get(self.at + 1), Some(Token { kind: Kind::Word(word), .. }) if begins_type(word) || is_integer_alias(word));
-        if self.peek().kind == Kind::Symbol("(") && names_type {
+        if self.peek().kind == Kind::Symbol("(") && self.names_type() {
             self.at += 1;
             let of = self.type_name()?;
             let end = self.expect(")")?.end;
@@ -200,6 +199,16 @@ impl<'t> Parser<'t> {
         let operand = self.nested(Self::unary)?;
         let span = Span { start, end: operand.span.end };
         Ok(Expr { kind: ExprKind::SizeOf(Box::new(operand)), span })
+    }
+
+    /// Whether a bracket behind `sizeof` opens a type. A lone name may be an alias, which only a kernel's types tell;
+    /// with a star and nothing behind it, it can be nothing else.
+    fn names_type(&self) -> bool {
+        let inside = self.tokens.get(self.at + 1..).unwrap_or_default();
+        let Some(Token { kind: Kind::Word(word), .. }) = inside.first() else { return false };
+        let stars = inside[1..].iter().take_while(|token| token.kind == Kind::Symbol("*")).count();
+        let closes = inside.get(1 + stars).is_some_and(|token| token.kind == Kind::Symbol(")"));
+        begins_type(word) || is_integer_alias(word) || (stars > 0 && closes)
     }
 
     fn postfix(&mut self) -> Parsed<Expr> {
@@ -358,6 +367,12 @@ impl<'t> Parser<'t> {
 
     pub(super) fn is_end(&self) -> bool {
         self.peek().kind == Kind::End
+    }
+
+    /// Whether all that is left is this word.
+    pub(super) fn is_lone(&self, word: &str) -> bool {
+        let rest = self.tokens.get(self.at..).unwrap_or_default();
+        matches!(rest, [Token { kind: Kind::Word(found), .. }, Token { kind: Kind::End, .. }] if found == word)
     }
 
     pub(super) fn takes(&mut self, symbol: &str) -> bool {

@@ -103,8 +103,9 @@ fn a_cast_is_told_from_a_value_in_brackets() {
     assert_eq!(parsed("(a)*b"), "Mul(a, b)");
     assert_eq!(parsed("(my_t)x"), "(Alias(\"my_t\"))x");
     assert_eq!(parsed("(my_t **)x"), "(Alias(\"my_t\")**)x");
+    assert_eq!(parsed("sizeof(my_t *) + sizeof(a)"), "Add(sizeof<Alias(\"my_t\")*>, sizeof(a))");
     assert_eq!(parsed("sizeof(a->b) + sizeof(u64)"), "Add(sizeof(a->b), sizeof<Alias(\"u64\")>)");
-    assert_eq!(parsed("(const char __user *)p"), "(Int { bytes: 1, signed: true }*)p");
+    assert_eq!(parsed("(const char __user *)p"), "(Char*)p");
 }
 
 #[test]
@@ -190,12 +191,11 @@ fn parameters_are_read_with_their_types() {
         shapes("gfp_t gfp_mask, unsigned int order"),
         ["Alias(\"gfp_t\") gfp_mask", "Int { bytes: 4, signed: false } order",]
     );
-    assert_eq!(shapes("char*p"), ["Int { bytes: 1, signed: true }* p"]);
-    assert_eq!(
-        shapes("int, char buf[16]"),
-        ["Int { bytes: 4, signed: true } ", "Int { bytes: 1, signed: true }* buf"]
-    );
+    assert_eq!(shapes("char*p"), ["Char* p"]);
+    assert_eq!(shapes("int, char buf[16]"), ["Int { bytes: 4, signed: true } ", "Char* buf"]);
     assert_eq!(shapes("  "), [""; 0]);
+    assert_eq!(shapes("void"), [""; 0]);
+    assert_eq!(shapes("void *p"), ["Void* p"]);
     let problem = parse_parameters("void (*f)(int)").unwrap_err().remove(0);
     assert_eq!(problem.message, "a pointer to a function");
     assert!(parse_parameters("long char x").is_err() && parse_parameters("int a,").is_err());

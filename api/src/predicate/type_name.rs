@@ -166,12 +166,18 @@ impl Parser<'_> {
             let span = Span { start, end: self.last_end(start) };
             return self.fail(span, "no integer type is called that", "such as int, unsigned long, u32");
         }
+        if bytes == 1 && signs == 0 {
+            return Ok(BaseType::Char);
+        }
         Ok(BaseType::Int { bytes, signed: !unsigned })
     }
 
     /// Parameters as a frame declares them: `struct dentry *parent, const struct qstr *name`.
     pub(super) fn parameters(&mut self) -> Parsed<Vec<Parameter>> {
         let mut parameters = Vec::new();
+        if self.is_lone("void") {
+            self.advance();
+        }
         if self.is_end() {
             return Ok(parameters);
         }

@@ -12,6 +12,7 @@ const KIND_CONST: u32 = 10;
 const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
 const KIND_VAR: u32 = 14;
+const KIND_TYPE_TAG: u32 = 18;
 const FLAG: u32 = 1 << 31;
 
 /// Collects types. Each method appends one and returns its id, for later ones to refer to.
@@ -81,6 +82,11 @@ impl BtfBuilder {
     /// `const` of a type.
     pub fn constant(&mut self, of: u32) -> u32 {
         self.add("", KIND_CONST, 0, of, &[])
+    }
+
+    /// What a pointer points to, marked so: the kernel's `__user` is the tag `user`.
+    pub fn tagged(&mut self, tag: &str, of: u32) -> u32 {
+        self.add(tag, KIND_TYPE_TAG, 0, of, &[])
     }
 
     /// A function without a result and its prototype; the id is the function's.

@@ -88,6 +88,20 @@ impl Btf {
         None
     }
 
+    /// Whether a type is marked so, as `__user` marks what a pointer points to: a tag among its qualifiers.
+    #[must_use]
+    pub fn is_tagged(&self, id: u32, tag: &str) -> bool {
+        let mut id = id;
+        for _ in 0..NESTING {
+            match self.record(id) {
+                Some(Record { kind: Kind::Qualifier, name, .. }) if self.is_named(name, tag) => return true,
+                Some(Record { kind: Kind::Qualifier, size_or_type, .. }) => id = size_or_type,
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// The name of a type behind its qualifiers; empty when it has none.
     #[must_use]
     pub fn type_name(&self, id: u32) -> Option<&str> {

@@ -17,8 +17,9 @@ pub(super) const UNREAD: i32 = 2;
 
 /// Where a value that was read arrives.
 const READ: i16 = -8;
-/// Where a text arrives, with a byte more than is compared.
-const TEXT: i16 = READ - off((MAX_TEXT + 1).next_multiple_of(8));
+/// Where a text arrives.
+const TEXT: i16 = READ - off(MAX_TEXT);
+const _: () = assert!(MAX_TEXT.is_multiple_of(8), "words on the stack are aligned");
 
 /// Registers that calls keep, for values that wait.
 const KEPT: [Reg; 3] = [Reg::R7, Reg::R8, Reg::R9];
@@ -289,8 +290,9 @@ impl Expression<'_> {
         self.asm.alu(Alu::Sub, value, Reg::R3);
     }
 
-    /// Compares a text in memory. One byte more is asked for than is compared, since the helper ends what it copies
-    /// with a 0 of its own.
+    /// Compares a text in memory, of which no byte behind its end or behind those that are compared is read: what is
+    /// there may be on a page that is not. The helper ends what it copies with a 0 of its own, whatever stands there, so
+    /// the last byte is read once more, when all before it are the same.
     fn same_bytes(
         &mut self,
         address: &Ir,
@@ -300,12 +302,28 @@ impl Expression<'_> {
         to: Label,
         waiting: usize,
     ) {
+        let Some((last, before)) = bytes.split_last() else { return };
         self.value(address, waiting);
-        self.asm.mov(Reg::R3, Reg::R0);
-        self.asm.address(Reg::R1, Reg::Fp, TEXT);
-        let helper = if space == Space::User { Helper::ReadUserText } else { Helper::ReadKernelText };
-        self.read(helper, i32::try_from(bytes.len() + 1).unwrap_or(i32::MAX));
         let differs = if when { self.asm.label("differs") } else { to };
+        if !before.is_empty() {
+            self.put(waiting, Reg::R0);
+            self.asm.mov(Reg::R3, Reg::R0);
+            self.asm.address(Reg::R1, Reg::Fp, TEXT);
+            let helper = if space == Space::User { Helper::ReadUserText } else { Helper::ReadKernelText };
+            self.read(helper, i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+            self.compare(before, differs);
+            self.take(waiting, Reg::R0);
+        }
+        self.load(i64::try_from(before.len()).unwrap_or(i64::MAX), 1, false, space);
+        let (holds, fails) = (Cond::Eq, Cond::Ne);
+        self.asm.jump_if(if when { holds } else { fails }, Reg::R0, i32::from(*last), to);
+        if when {
+            self.asm.bind(differs);
+        }
+    }
+
+    /// Goes to `differs` unless these bytes are what was copied.
+    fn compare(&mut self, bytes: &[u8], differs: Label) {
         let mut at = TEXT;
         for chunk in chunks(bytes) {
             let mut word = [0; 8];
@@ -314,10 +332,6 @@ impl Expression<'_> {
             self.asm.load(width(chunk.len()), Reg::R0, Reg::Fp, at, "text");
             self.asm.jump_if(Cond::Ne, Reg::R0, Reg::R1, differs);
             at = at.saturating_add(off(chunk.len()));
-        }
-        if when {
-            self.asm.jump(to);
-            self.asm.bind(differs);
         }
     }
 }
@@ -359,7 +373,8 @@ const fn comparison(op: Op) -> Option<(Cond, Cond)> {
 fn room(value: &Ir) -> usize {
     match value {
         Ir::Const(_) | Ir::Argument(_) | Ir::Current => 0,
-        Ir::Load { address: of, .. } | Ir::Narrow { of, .. } | Ir::SameBytes { address: of, .. } => room(of),
+        Ir::Load { address: of, .. } | Ir::Narrow { of, .. } => room(of),
+        Ir::SameBytes { address, .. } => room(address).max(1),
         Ir::And(left, right) | Ir::Or(left, right) => room(left).max(room(right)),
         Ir::Choose(condition, then, otherwise) => room(condition).max(room(then)).max(room(otherwise)),
         Ir::Binary(_, left, right) if matches!(**right, Ir::Const(_) | Ir::Argument(_)) => room(left),

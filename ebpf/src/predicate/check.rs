@@ -8,11 +8,12 @@ use faultline_api::{
 
 use super::{
     constants::{Constant, constant},
-    convert::{bit_field, common, compared, converted, is_comparison},
+    convert::{common, compared, converted, is_comparison},
+    held::{Bits, Held, Typed},
     ir::{Ir, Op, Space},
     ty::{To, Ty},
 };
-use crate::btf::Btf;
+use crate::btf::{Btf, Field, Kind};
 
 /// A name that a predicate may use.
 #[derive(Debug, Clone)]
@@ -20,27 +21,6 @@ pub(super) struct Known {
     pub(super) name: String,
     pub(super) ty: Ty,
     pub(super) value: Ir,
-}
-
-/// What an expression came to.
-pub(super) struct Typed {
-    ty: Ty,
-    held: Held,
-}
-
-/// Where a value is.
-enum Held {
-    /// In a register.
-    Value(Ir),
-    /// In memory.
-    Place { address: Ir, offset: i64, bits: Option<Bits>, space: Space },
-}
-
-/// A bit field within its place.
-#[derive(Clone, Copy)]
-struct Bits {
-    start: u32,
-    width: u32,
 }
 
 /// The reason was told.
@@ -84,14 +64,20 @@ impl Checker<'_> {
         let Typed { ty, held } = self.check(expr)?;
         match ty {
             Ty::Array { of, .. } => {
-                let Held::Place { address, offset, space, .. } = held else { return Err(Wrong) };
+                let Held::Place { address, offset, space, .. } = held else {
+                    return self.fail(
+                        expr.span,
+                        "this array was handed over by value, and has no address",
+                        None,
+                    );
+                };
                 let value = Ir::binary(Op::Add, address, Ir::Const(offset));
                 Ok((value, Ty::Pointer { to: of, space }))
             }
-            Ty::Int { .. } | Ty::Bool | Ty::Pointer { .. } => Ok(self.loaded(&ty, held)),
+            Ty::Int { .. } | Ty::Bool | Ty::Pointer { .. } => Ok(Typed { ty, held }.loaded()),
             Ty::Function => match held {
                 Held::Value(value) => Ok((value, Ty::SIZE)),
-                Held::Place { .. } => self.no_value(expr.span, &ty),
+                Held::Place { .. } | Held::Words { .. } => self.no_value(expr.span, &ty),
             },
             Ty::Void | Ty::Aggregate { .. } | Ty::Unreadable => self.no_value(expr.span, &ty),
         }
@@ -101,26 +87,6 @@ impl Checker<'_> {
         let message = format!("{} is not a value that can be compared", ty.name(self.btf));
         let help = matches!(ty, Ty::Aggregate { .. }).then(|| "name one of its members".to_owned());
         self.fail(span, message, help)
-    }
-
-    fn loaded(&self, ty: &Ty, held: Held) -> (Ir, Ty) {
-        let (bytes, signed) = match ty {
-            Ty::Int { bytes, signed } => (*bytes, *signed),
-            Ty::Bool => (1, false),
-            _ => (8, false),
-        };
-        let promoted = match ty {
-            Ty::Bool | Ty::Int { bytes: 1 | 2, .. } => Ty::INT,
-            ty => ty.clone(),
-        };
-        let (address, offset, bits, space) = match held {
-            Held::Value(value) => return (value, promoted),
-            Held::Place { address, offset, bits, space } => (Box::new(address), offset, bits, space),
-        };
-        let Some(Bits { start, width }) = bits else {
-            return (Ir::Load { address, offset, bytes, signed, space }, promoted);
-        };
-        bit_field(address, offset, start, width, bytes, signed, space)
     }
 
     fn check(&mut self, expr: &Expr) -> Checked<Typed> {
@@ -136,7 +102,7 @@ impl Checker<'_> {
                 };
                 Ok(value_of(ty, Ir::Const(value.cast_signed())))
             }
-            ExprKind::Character(byte) => Ok(value_of(Ty::INT, Ir::Const(i64::from(byte.cast_signed())))),
+            ExprKind::Character(byte) => Ok(value_of(Ty::INT, self.character(*byte))),
             ExprKind::Text(_) => {
                 let help = "compare it with STRCMP(pointer, \"text\") or STRNCMP(pointer, \"text\", length)";
                 self.fail(span, "a text is no value", Some(help.to_owned()))
@@ -160,16 +126,31 @@ impl Checker<'_> {
                 self.size_of(&ty, of.span)
             }
             ExprKind::SizeOf(of) => {
-                let ty = self.check(of)?.ty;
+                let ty = match self.named_type(of) {
+                    Some(ty) => ty,
+                    None => self.check(of)?.ty,
+                };
                 self.size_of(&ty, of.span)
             }
             ExprKind::Call { name, at, arguments } => self.call(name, *at, arguments, span),
         }
     }
 
+    /// A character constant: a `char` that became an int.
+    fn character(&self, byte: u8) -> Ir {
+        let signed = matches!(Ty::char(self.btf), Ty::Int { signed: true, .. });
+        Ir::Const(byte.into()).narrow(8, signed)
+    }
+
     fn name(&mut self, name: &str, span: Span) -> Checked<Typed> {
         if let Some(known) = self.names.iter().find(|known| known.name == name) {
-            return Ok(value_of(known.ty.clone(), known.value.clone()));
+            let held = match (&known.ty, &known.value) {
+                (Ty::Aggregate { .. }, Ir::Argument(slot)) => {
+                    Held::Words { slot: *slot, start: 0, width: None }
+                }
+                (_, value) => Held::Value(value.clone()),
+            };
+            return Ok(Typed { ty: known.ty.clone(), held });
         }
         match name {
             "true" => return Ok(value_of(Ty::INT, Ir::Const(1))),
@@ -229,7 +210,9 @@ impl Checker<'_> {
                         Ok(value_of(Ty::Pointer { to, space }, value))
                     }
                     Held::Place { .. } => self.fail(span, "a bit field has no address", None),
-                    Held::Value(_) => self.fail(span, "only what stands in memory has an address", None),
+                    Held::Value(_) | Held::Words { .. } => {
+                        self.fail(span, "only what stands in memory has an address", None)
+                    }
                 }
             }
             Unary::Plus | Unary::Negate | Unary::Complement => {
@@ -273,9 +256,9 @@ impl Checker<'_> {
         } else {
             self.check(of)?
         };
-        let (id, address, offset, space) = match (&within.ty, within.held) {
-            (Ty::Aggregate { id }, Held::Place { address, offset, bits: None, space }) => {
-                (*id, address, offset, space)
+        let (id, held) = match (&within.ty, within.held) {
+            (Ty::Aggregate { id }, held @ (Held::Place { bits: None, .. } | Held::Words { .. })) => {
+                (*id, held)
             }
             (Ty::Pointer { .. }, _) if !arrow => {
                 let help = format!("write ->{name}");
@@ -293,13 +276,25 @@ impl Checker<'_> {
             let message = format!("{} has no member `{name}` in this kernel", within.ty.name(self.btf));
             return self.fail(at, message, help);
         };
+        let space = if let Held::Place { space, .. } = held { space } else { Space::Kernel };
         let ty = Ty::of_kernel(self.btf, field.type_id, space);
-        let (start, bits) = match field.bits {
-            Some(width) => (field.bit_offset / 8, Some(Bits { start: field.bit_offset % 8, width })),
-            None => (field.bit_offset / 8, None),
-        };
-        let held = Held::Place { address, offset: offset + i64::from(start), bits, space };
-        Ok(Typed { ty, held })
+        Ok(Typed { ty, held: self.member_of(held, id, field) })
+    }
+
+    /// Where a member of the aggregate that is there is.
+    fn member_of(&self, held: Held, aggregate: u32, field: Field) -> Held {
+        match held {
+            Held::Value(_) => held,
+            Held::Words { slot, start, .. } => {
+                Held::Words { slot, start: start.saturating_add(field.bit_offset), width: field.bits }
+            }
+            Held::Place { address, offset, space, .. } => {
+                let within = self.btf.size_of(aggregate).unwrap_or(u32::MAX);
+                let bits = field.bits.map(|width| Bits { start: field.bit_offset, width, within });
+                let bytes = if bits.is_some() { 0 } else { i64::from(field.bit_offset / 8) };
+                Held::Place { address, offset: offset.saturating_add(bytes), bits, space }
+            }
+        }
     }
 
     fn index(&mut self, of: &Expr, index: &Expr) -> Checked<Typed> {
@@ -345,6 +340,17 @@ impl Checker<'_> {
     fn ty(&mut self, name: &TypeName, space: Space) -> Checked<Ty> {
         Ty::of_name(self.btf, name, space)
             .or_else(|unknown| self.fail(name.span, format!("this kernel has no type `{unknown}`"), None))
+    }
+
+    /// The type that an operand of `sizeof` in brackets is the alias of, where it is no parameter.
+    fn named_type(&self, of: &Expr) -> Option<Ty> {
+        let ExprKind::Name(name) = &of.kind else { return None };
+        let is_bracketed = of.span.end - of.span.start > name.len();
+        if !is_bracketed || self.names.iter().any(|known| known.name == *name) {
+            return None;
+        }
+        let id = self.btf.find(Kind::Typedef, name)?;
+        Some(Ty::of_kernel(self.btf, id, Space::Kernel))
     }
 
     fn size_of(&mut self, ty: &Ty, span: Span) -> Checked<Typed> {
@@ -458,7 +464,7 @@ impl Checker<'_> {
 const GFP: Ty = Ty::Int { bytes: 4, signed: false };
 
 pub(super) const fn value_of(ty: Ty, value: Ir) -> Typed {
-    Typed { ty, held: Held::Value(value) }
+    Typed::value(ty, value)
 }
 
 /// Case counts for little: `strcmp` is most like `STRCMP`.

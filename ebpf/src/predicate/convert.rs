@@ -3,7 +3,7 @@
 use faultline_api::predicate::Binary;
 
 use super::{
-    ir::{Ir, Op, Space},
+    ir::{Ir, Op},
     ty::{To, Ty},
 };
 
@@ -49,24 +49,4 @@ pub(super) fn converted(value: Ir, to: &Ty) -> Ir {
         Ty::Int { bytes, signed } => value.narrow(8 * bytes, *signed),
         _ => value,
     }
-}
-
-/// A bit field: as many whole bytes as it touches, moved down and cut.
-pub(super) fn bit_field(
-    address: Box<Ir>,
-    offset: i64,
-    start: u32,
-    width: u32,
-    bytes: u8,
-    signed: bool,
-    space: Space,
-) -> (Ir, Ty) {
-    let touched = (start + width).div_ceil(8).next_power_of_two().min(8);
-    let whole = Ir::Load { address, offset, bytes: u8::try_from(touched).unwrap_or(8), signed: false, space };
-    let moved = Ir::binary(Op::Shr, whole, Ir::Const(i64::from(start)));
-    let bits = u8::try_from(width.min(64)).unwrap_or(64);
-    // What an int can hold is promoted to int.
-    let ty =
-        if width < 32 || (signed && width == 32) { Ty::INT } else { Ty::Int { bytes: bytes.max(4), signed } };
-    (moved.narrow(bits, signed), ty)
 }

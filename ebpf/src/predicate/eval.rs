@@ -43,21 +43,18 @@ impl Ir {
             }
             Self::SameBytes { address, bytes, space } => {
                 let start = address.evaluate(memory)?.cast_unsigned();
-                text(memory, *space, start, bytes.len() + 1)?.starts_with(bytes).into()
+                (text(memory, *space, start, bytes.len())? == *bytes).into()
             }
         })
     }
 }
 
-/// At most so many bytes, the last of them a 0, as the kernel copies a text.
+/// A text to its end, which is a 0, or so many bytes of it.
 fn text(memory: &impl Memory, space: Space, start: u64, limit: usize) -> Result<Vec<u8>, Unread> {
     let mut text = Vec::new();
     while text.len() < limit && text.last() != Some(&0) {
         let at = u64::try_from(text.len()).map_err(|_| Unread)?;
         text.push(memory.byte(space, start.wrapping_add(at)).ok_or(Unread)?);
-    }
-    if let Some(last) = text.last_mut() {
-        *last = 0;
     }
     Ok(text)
 }

@@ -106,6 +106,12 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether its result is 0 or 1.
+    #[must_use]
+    pub const fn is_comparison(self) -> bool {
+        matches!(self, Self::Eq | Self::Ne | Self::Lt | Self::SignedLt | Self::Le | Self::SignedLe)
+    }
+
     /// Its result, as the instructions compute it.
     #[must_use]
     pub const fn of(self, left: i64, right: i64) -> i64 {
@@ -219,7 +225,7 @@ impl Ir {
     pub fn truth(self) -> Self {
         match self {
             Self::And(..) | Self::Or(..) | Self::SameBytes { .. } => self,
-            Self::Binary(Op::Eq | Op::Ne | Op::Lt | Op::SignedLt | Op::Le | Op::SignedLe, ..) => self,
+            Self::Binary(op, ..) if op.is_comparison() => self,
             value => Self::binary(Op::Ne, value, Self::Const(0)),
         }
     }

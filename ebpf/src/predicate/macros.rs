@@ -6,8 +6,9 @@ use faultline_api::{
 };
 
 use super::{
-    check::{Checked, Checker, Typed, Wrong, nearest, value_of},
+    check::{Checked, Checker, Wrong, nearest, value_of},
     convert::converted,
+    held::Typed,
     ir::{Ir, MAX_TEXT, Op},
     ty::Ty,
 };

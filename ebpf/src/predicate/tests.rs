@@ -119,9 +119,10 @@ fn a_bit_field_is_cut_out_of_the_bytes_that_it_touches() {
     let low = value("lookup", "flags->low");
     let whole = load(Ir::Argument(2), 0, 1, false);
     assert_eq!(low, whole.narrow(3, false).truth());
+    // Its four bytes do not hold all of it; the eight of the struct do.
     let high = value("lookup", "flags->high == -1");
-    let whole = load(Ir::Argument(2), 3, 2, false);
-    let moved = Ir::binary(Op::Shr, whole, Ir::Const(6)).narrow(5, true);
+    let whole = load(Ir::Argument(2), 0, 8, false);
+    let moved = Ir::binary(Op::Shr, whole, Ir::Const(30)).narrow(5, true);
     assert_eq!(high, Ir::binary(Op::Eq, moved, Ir::Const(-1)));
     assert_eq!(wrong("&flags->low == 0"), ["&flags->low: a bit field has no address"]);
 }
@@ -296,6 +297,117 @@ fn what_stands_behind_a_struct_that_is_handed_over_by_value_is_found() {
     let last =
         check(Function { btf: &btf, id, is_syscall: false }, None, &parse("last == 4").unwrap()).unwrap();
     assert_eq!(last.arguments(), 4);
+}
+
+#[test]
+fn members_of_a_struct_that_is_handed_over_by_value_are_cut_out_of_its_words() {
+    let mut builder = BtfBuilder::new();
+    let int = builder.signed_int("int", 4);
+    let byte = builder.int("unsigned char", 1);
+    let pointer = builder.pointer(int);
+    let text = builder.array(byte, int, 2);
+    let inner = builder.structure("", 4, &[("low", byte, 0), ("high", byte, 8)]);
+    let pair = builder.structure(
+        "pair",
+        16,
+        &[("p", pointer, 0), ("n", int, 64), ("", inner, 96), ("t", text, 112)],
+    );
+    let bits = builder.packed("bits", 16, &[("a", int, 3, 7), ("across", int, 60, 8)]);
+    builder.function("f", &[("first", int), ("pair", pair), ("bits", bits)]);
+    let btf = Btf::parse(builder.build()).unwrap();
+    let id = btf.functions("f").next().unwrap();
+    let of = |text: &str| check(Function { btf: &btf, id, is_syscall: false }, None, &parse(text).unwrap());
+    let not_0 = |value: Ir| Ok(value.truth());
+    assert_eq!(of("pair.p"), not_0(Ir::Argument(1)));
+    assert_eq!(of("*pair.p"), not_0(load(Ir::Argument(1), 0, 4, true)));
+    assert_eq!(of("pair.n"), not_0(Ir::Argument(2).narrow(32, true)));
+    let high = Ir::binary(Op::Shr, Ir::Argument(2), Ir::Const(40));
+    assert_eq!(of("pair.high"), not_0(high.narrow(8, false)));
+    let bit_field = Ir::binary(Op::Shr, Ir::Argument(3), Ir::Const(3));
+    assert_eq!(of("bits.a"), not_0(bit_field.narrow(7, true)));
+    let low = Ir::binary(Op::Shr, Ir::Argument(3), Ir::Const(60));
+    let across = Ir::binary(Op::Or, low, Ir::binary(Op::Shl, Ir::Argument(4), Ir::Const(4)));
+    assert_eq!(of("bits.across"), not_0(across.narrow(8, true)));
+    assert!(of("&pair.n").is_err() && of("pair.t[0]").is_err() && of("pair").is_err());
+}
+
+#[test]
+fn a_bit_field_is_read_within_its_struct_and_put_together_where_no_load_holds_it() {
+    let mut builder = BtfBuilder::new();
+    let long = builder.int("unsigned long", 8);
+    let of_three = builder.packed("three", 3, &[("x", long, 1, 22)]);
+    let odd = builder.packed("odd", 9, &[("y", long, 4, 64)]);
+    let [of_three, odd] = [of_three, odd].map(|of| builder.pointer(of));
+    builder.function("f", &[("a", of_three), ("b", odd)]);
+    let btf = Btf::parse(builder.build()).unwrap();
+    let id = btf.functions("f").next().unwrap();
+    let of = |text: &str| {
+        check(Function { btf: &btf, id, is_syscall: false }, None, &parse(text).unwrap()).unwrap()
+    };
+    let low = Ir::binary(Op::Shr, load(Ir::Argument(0), 0, 2, false), Ir::Const(1));
+    let high = Ir::binary(Op::Shl, load(Ir::Argument(0), 2, 1, false), Ir::Const(15));
+    assert_eq!(of("a->x"), Ir::binary(Op::Or, low, high).narrow(22, false).truth());
+    let low = Ir::binary(Op::Shr, load(Ir::Argument(1), 0, 8, false), Ir::Const(4));
+    let high = Ir::binary(Op::Shl, load(Ir::Argument(1), 8, 1, false), Ir::Const(60));
+    assert_eq!(of("b->y"), Ir::binary(Op::Or, low, high).truth());
+}
+
+#[test]
+fn whether_a_char_has_a_sign_is_the_kernels_to_say() {
+    for signed in [true, false] {
+        let mut builder = BtfBuilder::new();
+        let char = if signed { builder.signed_int("char", 1) } else { builder.int("char", 1) };
+        builder.function("f", &[("c", char)]);
+        let btf = Btf::parse(builder.build()).unwrap();
+        let id = btf.functions("f").next().unwrap();
+        let of =
+            |text: &str| check(Function { btf: &btf, id, is_syscall: false }, None, &parse(text).unwrap());
+        let is = |holds: bool| Ok(Ir::Const(holds.into()));
+        assert_eq!(of("(char)200 < 0"), is(signed));
+        assert_eq!(of("'\\xff' == -1"), is(signed));
+        assert_eq!(of("(signed char)200 < 0 && (unsigned char)200 == 200 && 'a' == 97"), is(true));
+    }
+}
+
+#[test]
+fn a_pointer_that_is_marked_leads_into_the_callers_memory() {
+    let mut builder = BtfBuilder::new();
+    let byte = builder.int("unsigned char", 1);
+    let tagged = builder.tagged("user", byte);
+    let constant = builder.constant(tagged);
+    let other = builder.tagged("rcu", byte);
+    let [user, kernel] = [constant, other].map(|of| builder.pointer(of));
+    let holder = builder.structure("holder", 8, &[("buf", user, 0)]);
+    let holder = builder.pointer(holder);
+    builder.function("vfs_read", &[("buf", user), ("holder", holder), ("own", kernel)]);
+    let btf = Btf::parse(builder.build()).unwrap();
+    let id = btf.functions("vfs_read").next().unwrap();
+    let of = |text: &str| {
+        check(Function { btf: &btf, id, is_syscall: false }, None, &parse(text).unwrap()).unwrap()
+    };
+    let byte = |address: Ir, space| {
+        Ir::Load { address: Box::new(address), offset: 0, bytes: 1, signed: false, space }.truth()
+    };
+    assert_eq!(of("*buf"), byte(Ir::Argument(0), Space::User));
+    assert_eq!(of("holder->buf[0]"), byte(load(Ir::Argument(1), 0, 8, false), Space::User));
+    assert_eq!(of("*own"), byte(Ir::Argument(2), Space::Kernel));
+}
+
+#[test]
+fn every_name_of_a_type_has_a_size_where_no_parameter_is_called_so() {
+    assert_eq!(
+        value("lookup", "sizeof(sector_t) == 8 && sizeof(sector_t *) == 8 && sizeof(gfp_t) == 4"),
+        Ir::Const(1)
+    );
+    assert_eq!(value("lookup", "sizeof(small) == 1"), Ir::Const(1));
+    assert_eq!(wrong("sizeof(no_such_t)").len(), 1);
+    assert_eq!(wrong("sizeof sector_t").len(), 1);
+}
+
+#[test]
+fn a_function_that_is_declared_without_parameters_has_none() {
+    assert!(checked("lookup", Some("void"), "current->pid").is_ok());
+    assert!(matches!(checked("lookup", Some("void"), "small"), Err(Problems::Predicate(_))));
 }
 
 #[test]

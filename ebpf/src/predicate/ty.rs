@@ -42,7 +42,8 @@ impl Ty {
     pub(super) const INT: Self = Self::Int { bytes: 4, signed: true };
     pub(super) const SIZE: Self = Self::Int { bytes: 8, signed: false };
 
-    /// The type of that id, whose pointers are into `space`.
+    /// The type of that id, whose pointers are into `space`, or into the caller's memory where they are marked so
+    /// (`__user`, which Clang leaves in BTF and GCC does not).
     pub(super) fn of_kernel(btf: &Btf, id: u32, space: Space) -> Self {
         match btf.type_of(id) {
             Some(Type::Void) => Self::Void,
@@ -51,11 +52,22 @@ impl Ty {
                 Ok(bytes @ (1 | 2 | 4 | 8)) => Self::Int { bytes, signed },
                 _ => Self::Unreadable,
             },
-            Some(Type::Pointer(to)) => Self::Pointer { to: To::Kernel(to), space },
+            Some(Type::Pointer(to)) => {
+                let space = if btf.is_tagged(to, "user") { Space::User } else { space };
+                Self::Pointer { to: To::Kernel(to), space }
+            }
             Some(Type::Array { of, length }) => Self::Array { of: To::Kernel(of), length },
             Some(Type::Aggregate { id, .. }) => Self::Aggregate { id },
             Some(Type::Function) => Self::Function,
             Some(Type::Unreadable) | None => Self::Unreadable,
+        }
+    }
+
+    /// `char`, which has a sign in kernels before 6.2.
+    pub(super) fn char(btf: &Btf) -> Self {
+        match btf.find(Kind::Int, "char").map(|id| Self::of_kernel(btf, id, Space::Kernel)) {
+            Some(char @ Self::Int { bytes: 1, .. }) => char,
+            _ => Self::Int { bytes: 1, signed: true },
         }
     }
 
@@ -67,6 +79,7 @@ impl Ty {
         let base = match &name.base {
             BaseType::Void => To::Kernel(0),
             BaseType::Bool => To::Named(Box::new(Self::Bool)),
+            BaseType::Char => To::Named(Box::new(Self::char(btf))),
             BaseType::Int { bytes, signed } => {
                 To::Named(Box::new(Self::Int { bytes: *bytes, signed: *signed }))
             }

@@ -119,7 +119,7 @@ fn facts() -> Facts {
 }
 
 /// The answer of the predicate's function in a real entry program.
-fn answer(condition: &Ir, memory: &Imagined) -> u64 {
+fn answer(condition: &Ir, memory: &impl Memory) -> u64 {
     let function =
         ChainFunction { name: "f".into(), number: 1, btf_id: 7, address: 0xffff_ffff_8100_0000, span: 10 };
     let predicates = [Predicate { number: 1, condition: condition.clone() }];
@@ -180,9 +180,52 @@ fn more_values_wait_than_there_are_registers_for() {
 }
 
 #[test]
+fn a_text_is_read_to_its_end_or_as_far_as_it_is_compared_and_no_further() {
+    /// Three bytes, and nothing behind them.
+    struct Edge(&'static [u8; 3]);
+    impl Memory for Edge {
+        fn argument(&self, _: u16) -> u64 {
+            64
+        }
+        fn current(&self) -> u64 {
+            0
+        }
+        fn byte(&self, _: Space, address: u64) -> Option<u8> {
+            self.0.get(usize::try_from(address.checked_sub(64)?).ok()?).copied()
+        }
+    }
+    for (memory, bytes, meant) in [
+        (b"abc", "abc", 1),
+        (b"abc", "abd", 0),
+        (b"abc", "xbc", 0),
+        (b"abc", "abc\0", 2),
+        (b"ab\0", "ab\0", 1),
+        (b"ab\0", "abcd", 0),
+        (b"\0bc", "\0", 1),
+        (b"\0bc", "a", 0),
+        (b"abc", "a", 1),
+        (b"abc", "\0", 0),
+    ] {
+        for space in [Space::Kernel, Space::User] {
+            let bytes = bytes.as_bytes().to_vec();
+            let same = Ir::SameBytes { address: Box::new(Ir::Argument(0)), bytes, space };
+            let evaluated = same.evaluate(&Edge(memory)).map_or(2, |value| value as u64);
+            assert_eq!(evaluated, meant, "{same:?} of {memory:?}");
+            for (condition, meant) in [
+                (same.clone(), meant),
+                (Ir::binary(Op::Eq, same.clone(), Ir::Const(0)), if meant == 2 { 2 } else { 1 - meant }),
+                (Ir::Or(Box::new(same.clone()), Box::new(Ir::Const(0))), meant),
+            ] {
+                assert_eq!(answer(&condition, &Edge(memory)), meant, "{condition:?} of {memory:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn predicates_that_are_too_long_for_a_program_are_an_error() {
     let text = Ir::SameBytes { address: Box::new(Ir::Current), bytes: vec![1; 63], space: Space::Kernel };
-    let condition = (0..720).fold(text.clone(), |any, _| Ir::Or(Box::new(text.clone()), Box::new(any)));
+    let condition = (0..500).fold(text.clone(), |any, _| Ir::Or(Box::new(text.clone()), Box::new(any)));
     let of = |number| Predicate { number, condition: condition.clone() };
     let function = ChainFunction { name: "f".into(), number: 1, btf_id: 7, address: 0, span: 10 };
     assert!(chain_entry(&facts(), &function, &[of(1)], 1).is_ok());
