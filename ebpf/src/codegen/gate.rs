@@ -20,6 +20,31 @@ pub fn gate(
     predicates: &[Predicate],
     generation: u64,
 ) -> Result<Program, AsmError> {
+    write(facts, target, predicates, generation, prove)
+}
+
+/// The same without its proof: it believes its records, also those whose exit was missed. For tests that show what the
+/// proof is good for.
+///
+/// # Errors
+/// As [`gate`].
+#[cfg(feature = "testing")]
+pub fn credulous_gate(
+    facts: &Facts,
+    target: &TargetFacts,
+    predicates: &[Predicate],
+    generation: u64,
+) -> Result<Program, AsmError> {
+    write(facts, target, predicates, generation, |asm, _, _| store_veiled(asm, DISPROVED, 0, "disproved"))
+}
+
+fn write(
+    facts: &Facts,
+    target: &TargetFacts,
+    predicates: &[Predicate],
+    generation: u64,
+    prove: impl FnOnce(&mut Asm, &TargetFacts, &Predicates<'_>),
+) -> Result<Program, AsmError> {
     let mut asm = Asm::new();
     let slow = fastpath::emit(&mut asm);
     let out = asm.label("out");

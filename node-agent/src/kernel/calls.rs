@@ -29,7 +29,7 @@ impl CallCounter {
             log: String::new(),
         })?;
         let calls = maps::create(MapId::Calls)?;
-        let program = Alone::attach_with(program, calls.as_raw_fd())?;
+        let program = Alone::attach_with(program, |_| calls.as_raw_fd())?;
         Ok(Self { _program: program, calls, cpus })
     }
 

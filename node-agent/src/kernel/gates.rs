@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use faultline_api::Predicate;
+use faultline_ebpf::asm::{AsmError, Program};
 use faultline_ebpf::btf::Btf;
-use faultline_ebpf::codegen::gate;
+use faultline_ebpf::codegen::{self, gate};
 use faultline_ebpf::facts::{Facts, TargetFacts};
 use faultline_ebpf::layout::globals::Unit;
 use faultline_ebpf::predicate::Function as Signature;
@@ -30,7 +31,13 @@ pub(super) struct Gates {
     /// Why it could not be tried whether anything calls the target.
     untried: BTreeMap<FaultKind, String>,
     live: BTreeMap<FaultKind, (Live, Predicates)>,
+    /// Whether gates go without the proof of their records.
+    #[cfg(any(test, feature = "testing"))]
+    believe_records: bool,
 }
+
+/// Writes a gate: its target, its predicates and its generation.
+type Write = fn(&Facts, &TargetFacts, &[codegen::Predicate], u64) -> Result<Program, AsmError>;
 
 impl Gates {
     /// Tries every gate once, disarmed, and whether anything would come to it.
@@ -49,6 +56,20 @@ impl Gates {
             gates.usable.insert(kind, usable);
         }
         gates
+    }
+
+    /// Gates attached from now on do not prove what they have on record.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn believe_records(&mut self) {
+        self.believe_records = true;
+    }
+
+    fn write(&self) -> Write {
+        #[cfg(any(test, feature = "testing"))]
+        if self.believe_records {
+            return codegen::credulous_gate;
+        }
+        gate
     }
 
     /// Whether what has to call the target does.
@@ -101,11 +122,11 @@ impl Gates {
         };
         let known = self.live.get(&kind).map(|(_, predicates)| predicates.clone());
         let (is_attached, mut predicates) = (known.is_some(), known.unwrap_or_default());
-        let types = ground.types;
+        let (types, write) = (ground.types, self.write());
         let compile = |predicate: &Predicate| {
             compile(Signature { btf: types.get()?, id: target.btf_id, is_syscall: false }, predicate)
         };
-        let attach = |all: &[_]| ground.attach(|facts, generation| gate(facts, target, all, generation));
+        let attach = |all: &[_]| ground.attach(|facts, generation| write(facts, target, all, generation));
         let renewed = predicates
             .renew(is_attached, wanted, compile, attach)
             .map_err(|error| fault(Unusable::Refused { reason: error.to_string() }))?;

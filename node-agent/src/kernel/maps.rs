@@ -199,7 +199,7 @@ pub(super) fn create(id: MapId) -> Result<OwnedFd, BpfError> {
     sys::map_create(&request)
 }
 
-fn numbers(kind: MapKind) -> (u32, u32) {
+pub(super) fn numbers(kind: MapKind) -> (u32, u32) {
     use bpf_map_type as kinds;
     match kind {
         MapKind::Array => (kinds::BPF_MAP_TYPE_ARRAY as u32, 0),

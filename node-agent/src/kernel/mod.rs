@@ -17,6 +17,8 @@ mod gates;
 mod host;
 mod maps;
 mod membership;
+#[cfg(any(test, feature = "testing"))]
+mod observer;
 mod obstacles;
 mod predicates;
 mod preflight;
@@ -34,6 +36,8 @@ pub use engine::{Engine, EngineConfig};
 pub use error::{OpenError, ProbeError};
 #[cfg(any(test, feature = "testing"))]
 pub use fake::{FakeKernel, SharedKernel};
+#[cfg(any(test, feature = "testing"))]
+pub use observer::Observer;
 pub use obstacles::preflight;
 pub use preflight::{FaultVerdict, Mechanism, Obstacle, Preflight, Unusable};
 pub use programs::{Alone, ProgramStatus, loaded_programs};

@@ -61,7 +61,7 @@ pub fn loaded_programs() -> Result<Vec<String>, BpfError> {
 
 /// A program that is attached until this is dropped.
 #[derive(Debug)]
-pub struct Alone(#[expect(dead_code, reason = "held for its drop")] Live);
+pub struct Alone(Live);
 
 impl Alone {
     /// Attaches a program that uses no map: what measurements compare with.
@@ -69,12 +69,15 @@ impl Alone {
     /// # Errors
     /// What the kernel said.
     pub fn attach(program: &Program) -> Result<Self, BpfError> {
-        Self::attach_with(program, -1)
+        Self::attach_with(program, |_| -1)
     }
 
-    /// Attaches a program that uses one map at most.
-    pub(super) fn attach_with(program: &Program, map: i32) -> Result<Self, BpfError> {
-        match Live::link(program, |_| map) {
+    /// Attaches a program whose maps have these descriptors.
+    pub(super) fn attach_with(
+        program: &Program,
+        descriptor: impl Fn(MapId) -> i32,
+    ) -> Result<Self, BpfError> {
+        match Live::link(program, descriptor) {
             Ok(live) => Ok(Self(live)),
             Err(AttachError::Load(error) | AttachError::Attach(error)) => Err(error),
             Err(AttachError::Assemble(error)) => {
@@ -82,6 +85,12 @@ impl Alone {
                 Err(BpfError { call: "assemble a program", source, log: String::new() })
             }
         }
+    }
+
+    /// What the kernel says of the program.
+    #[must_use]
+    pub fn status(&self) -> ProgramStatus {
+        self.0.status()
     }
 }
 

@@ -30,6 +30,34 @@ fn the_verifier_accepts_every_program_with_room_to_spare() {
 }
 
 #[test]
+fn the_verifier_accepts_the_whole_gate_for_one_experiment_and_for_sixty_four() {
+    let Some(mut world) = World::new() else { return };
+    let (target, mut victim) = world.container("target");
+    let mut scopes = vec![target];
+    scopes.extend((1..4).map(|nth| world.cgroup(&format!("c{nth}"))));
+    for count in [1, 64] {
+        // Frames, predicates of frame and target, a probability and a budget, each in its own words; a program can
+        // carry 63 predicates.
+        let specs: Vec<_> = (0..count)
+            .map(|nth| {
+                let spec =
+                    failing_mounts(&scopes[nth % scopes.len()]).frames(&["__x64_sys_mount", "path_mount"]);
+                let spec = spec.when(&format!("flags != {}", 1 + nth.min(62)));
+                let spec = spec.target_when(&format!("s->object_size != {}", 100_000 + nth.min(62)));
+                spec.times(2).probability(100)
+            })
+            .collect();
+        world.arm(&specs);
+        for program in world.engine.programs() {
+            println!("{count:>3} {:>7} {}", program.verified, program.name);
+            assert!(program.verified < VERIFIED, "{program:?}");
+        }
+        let expected = 2 * specs.len().div_ceil(scopes.len());
+        assert_eq!(victim.ask("mount 40 1").failed, u64::try_from(expected).unwrap());
+    }
+}
+
+#[test]
 fn converging_to_nothing_leaves_nothing_in_the_kernel() {
     let Some(mut world) = World::new() else { return };
     let (target, mut victim) = world.container("target");

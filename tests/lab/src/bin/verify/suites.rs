@@ -75,6 +75,14 @@ pub(crate) const SUITES: &[Suite] = &[
         ],
     },
     Suite {
+        name: "stress",
+        shows: "four CPUs that preempt themselves: nothing out of scope, after a deadline or over budget, by two counts",
+        budget_min: 6,
+        commands: &[
+            "cargo lab test --kernel 6.12 --cpus 4 --append preempt=full --package faultline-node-agent --bin none --test stress -- --test-threads 1 --nocapture",
+        ],
+    },
+    Suite {
         name: "story",
         shows: "a committed file fails the mount in one container and nowhere else, under kills, edits and removals",
         budget_min: 12,
