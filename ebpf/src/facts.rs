@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::Target;
 use crate::asm::PerCpuVar;
 use crate::btf::{Btf, Kind};
+use crate::codegen::Hook;
 
 /// A type, member or variable that the programs depend on and this kernel does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -22,6 +23,20 @@ pub struct Facts {
     pub cgroup: CgroupFacts,
     /// `__GFP_NOFAIL`.
     pub gfp_nofail: i32,
+    /// Members of `pt_regs`, the context of kprobes.
+    pub registers: Registers,
+}
+
+/// Words of the arguments that registers hold.
+pub const ARGUMENTS: usize = 6;
+
+/// Offsets in a kprobe's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registers {
+    /// Those that hold a function's arguments, in their order.
+    pub arguments: [i16; ARGUMENTS],
+    /// The stack pointer.
+    pub stack: i16,
 }
 
 /// Where the preemption count is.
@@ -76,6 +91,8 @@ pub struct TargetFacts {
     pub btf_id: u32,
     /// Position of the parameter with allocation flags, where the target has one.
     pub flags_param: Option<usize>,
+    /// How the gate is hooked to it.
+    pub hook: Hook,
 }
 
 /// Bit of `__GFP_NOFAIL` in the kernels (before 6.10) whose BTF does not tell.
@@ -109,13 +126,14 @@ impl Facts {
                 mkdir: tracepoint(btf, "btf_trace_cgroup_mkdir")?,
                 rmdir: tracepoint(btf, "btf_trace_cgroup_rmdir")?,
             },
+            registers: registers(btf)?,
             gfp_nofail: gfp_nofail.ok_or_else(|| missing("bit of __GFP_NOFAIL below 32"))?,
         })
     }
 }
 
 impl TargetFacts {
-    /// Looks the function and its prototype up.
+    /// Looks the function and its prototype up; the gate is to be hooked to it by a trampoline.
     ///
     /// # Errors
     /// No such function, or none of its parameters has the type that the guard must read.
@@ -130,7 +148,7 @@ impl TargetFacts {
                 Some(at.ok_or_else(|| missing(&format!("parameter of type {wanted} in {function}")))?)
             }
         };
-        Ok(Self { target, btf_id, flags_param })
+        Ok(Self { target, btf_id, flags_param, hook: Hook::Trampoline { btf_id } })
     }
 }
 
@@ -143,6 +161,12 @@ fn preempt(btf: &Btf) -> Result<Preempt, MissingFact> {
         var: PerCpuVar { btf_id, name: "pcpu_hot" },
         offset: offset(btf, "pcpu_hot", "preempt_count")?,
     })
+}
+
+fn registers(btf: &Btf) -> Result<Registers, MissingFact> {
+    let of = |register| offset(btf, "pt_regs", register);
+    let arguments = [of("di")?, of("si")?, of("dx")?, of("cx")?, of("r8")?, of("r9")?];
+    Ok(Registers { arguments, stack: of("sp")? })
 }
 
 fn offset(btf: &Btf, aggregate: &str, member: &str) -> Result<i16, MissingFact> {

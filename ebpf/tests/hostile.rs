@@ -3,7 +3,7 @@
 use faultline_api::Predicate;
 use faultline_ebpf::Target;
 use faultline_ebpf::btf::Btf;
-use faultline_ebpf::codegen::{self, ChainFunction, chain_entry};
+use faultline_ebpf::codegen::{self, ChainFunction, Hook, chain_entry};
 use faultline_ebpf::facts::{Facts, TargetFacts};
 use faultline_ebpf::predicate::{Function, read};
 use proptest::prelude::*;
@@ -31,7 +31,13 @@ fn compile(bytes: Vec<u8>, text: &str, parameters: Option<&str>) {
     for id in btf.functions("f").take(2).collect::<Vec<_>>() {
         let predicate = Predicate { text: text.to_owned(), parameters: parameters.map(str::to_owned) };
         let Ok(condition) = read(Function { btf: &btf, id, is_syscall: false }, &predicate) else { continue };
-        let function = ChainFunction { name: "f".into(), number: 1, btf_id: id, address: 0, span: 10 };
+        let function = ChainFunction {
+            name: "f".into(),
+            number: 1,
+            hook: Hook::Trampoline { btf_id: id },
+            address: 0,
+            span: 10,
+        };
         let _ = chain_entry(&facts, &function, &[codegen::Predicate { number: 1, condition }], 1);
     }
 }

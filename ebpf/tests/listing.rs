@@ -4,7 +4,7 @@
 use faultline_ebpf::Target;
 use faultline_ebpf::btf::{Btf, BtfBuilder};
 use faultline_ebpf::codegen::{
-    ChainFunction, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, counter,
+    ChainFunction, Hook, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, counter,
     counter_of_process, gate,
 };
 use faultline_ebpf::facts::{Facts, TargetFacts};
@@ -31,7 +31,7 @@ fn mount() -> ChainFunction {
     ChainFunction {
         name: "__x64_sys_mount".into(),
         number: 1,
-        btf_id: 77,
+        hook: Hook::Trampoline { btf_id: 77 },
         address: 0xffff_ffff_8120_0000,
         span: 10,
     }

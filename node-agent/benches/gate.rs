@@ -80,7 +80,7 @@ impl Bench {
         let name = format!("faultline-bench-{}", std::process::id());
         let cgroups = Path::new("/sys/fs/cgroup").join(&name);
         fs::create_dir(&cgroups)?;
-        let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(name), protected: Vec::new() };
+        let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(name), ..EngineConfig::default() };
         Ok(Self { config, cgroups })
     }
 

@@ -8,7 +8,7 @@ use faultline_core::inventory::{Injectability, KernelReport};
 use crate::{
     agent::{Converged, Observed, Wanted},
     cgroups::Cgroups,
-    kernel::{BootNanos, BudgetKey, FaultKind, Kernel, Mechanism, Preflight, ProbeId, ProbeSpec},
+    kernel::{BootNanos, BudgetKey, FaultKind, Kernel, Preflight, ProbeId, ProbeSpec},
     ledger::{BudgetName, Tally, probe_id},
 };
 
@@ -116,7 +116,7 @@ pub fn kernel_report(preflight: &Preflight) -> KernelReport {
             FaultKind::Bio => Fault::Bio,
         };
         let injectable = match preflight.usable(verdict.kind) {
-            Ok(Mechanism::ModifyReturn) => Injectability::Yes { mechanism: "fmod_ret".into() },
+            Ok(mechanism) => Injectability::Yes { mechanism: mechanism.to_string() },
             Err(reason) => Injectability::No { reason: causes(&reason) },
         };
         (fault, injectable)

@@ -30,6 +30,8 @@ impl Display for Attach {
             Self::ModifyReturn(function) => write!(f, "fmod_ret/{function}"),
             Self::Entry(function) => write!(f, "fentry/{function}"),
             Self::Exit(function) => write!(f, "fexit/{function}"),
+            Self::Kprobe { function, .. } => write!(f, "kprobe/{function}"),
+            Self::Kretprobe { function, .. } => write!(f, "kretprobe/{function}"),
             Self::Tracepoint(name) => write!(f, "tp_btf/{name}"),
         }
     }

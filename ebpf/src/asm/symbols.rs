@@ -15,6 +15,8 @@ pub enum Helper {
     CurrentPidTgid,
     /// `bpf_get_current_task`
     TaskAddress,
+    /// `bpf_override_return`
+    OverrideReturn,
     /// `bpf_get_stack`
     Stack,
     /// `bpf_get_current_cgroup_id`
@@ -46,6 +48,7 @@ impl Helper {
             Self::Random => 7,
             Self::CurrentPidTgid => 14,
             Self::TaskAddress => 35,
+            Self::OverrideReturn => 58,
             Self::Stack => 67,
             Self::CurrentCgroup => 80,
             Self::ReadUser => 112,
@@ -72,6 +75,7 @@ impl Helper {
             Self::Random => "get_prandom_u32",
             Self::CurrentPidTgid => "get_current_pid_tgid",
             Self::TaskAddress => "get_current_task",
+            Self::OverrideReturn => "override_return",
             Self::Stack => "get_stack",
             Self::CurrentCgroup => "get_current_cgroup_id",
             Self::ReadUser => "probe_read_user",
@@ -157,6 +161,20 @@ pub enum Attach {
     Entry(String),
     /// At a function's exit (`BPF_TRACE_FEXIT`).
     Exit(String),
+    /// At a function's entry (`BPF_PROG_TYPE_KPROBE`).
+    Kprobe {
+        /// Its name.
+        function: String,
+        /// Where it starts.
+        address: u64,
+    },
+    /// At a function's exit.
+    Kretprobe {
+        /// Its name.
+        function: String,
+        /// Where it starts.
+        address: u64,
+    },
     /// At a tracepoint with typed arguments (`BPF_TRACE_RAW_TP`).
     Tracepoint(String),
 }

@@ -1,10 +1,11 @@
 //! The programs on a chain function: at its entry they advance, at its exit they settle.
 
+use super::context::{Context, Point};
 use super::frame::{BEFORE, DRAWS, GAIN, HOT, KEY, LIST, OPENED, REFUSAL, SLOT, STATE};
 use super::predicates::{self, Predicate, Predicates};
 use super::scope::Turns;
 use super::{ChainFunction, fastpath, matching, sampling, scope, stackwalk};
-use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
+use crate::asm::{Alu, Asm, AsmError, Cond, Helper, Label, MapId, Program, Reg, Width};
 use crate::facts::Facts;
 use crate::layout::globals::Unit;
 use crate::layout::{members, off, probe, task};
@@ -21,7 +22,8 @@ pub fn chain_entry(
 ) -> Result<Program, AsmError> {
     let mut asm = Asm::new();
     let out = asm.label("out");
-    head(&mut asm);
+    let context = function.hook.context(facts.registers);
+    head(&mut asm, context, Point::Entry);
     scope::generation(&mut asm, Unit::Function(function.number), generation, out);
     scope::interrupts(&mut asm, facts.preempt, out);
     scope::members(&mut asm, out);
@@ -36,8 +38,9 @@ pub fn chain_entry(
     every_probe(&mut asm, function.number, &predicates);
     remember(&mut asm, function.address, out);
     tail(&mut asm, out);
-    predicates.functions(&mut asm);
-    asm.finish(&format!("fl_in_{}", function.number), Attach::Entry(function.name.clone()), function.btf_id)
+    predicates.functions(&mut asm, context);
+    let (attach, btf_id) = function.hook.attach(Point::Entry, &function.name);
+    asm.finish(&format!("fl_in_{}", function.number), attach, btf_id)
 }
 
 /// The program at the exit of a chain function. Whatever the generation: what it does is right for every activation
@@ -48,19 +51,21 @@ pub fn chain_entry(
 pub fn chain_exit(facts: &Facts, function: &ChainFunction) -> Result<Program, AsmError> {
     let mut asm = Asm::new();
     let out = asm.label("out");
-    head(&mut asm);
+    head(&mut asm, function.hook.context(facts.registers), Point::Exit);
     scope::interrupts(&mut asm, facts.preempt, out);
     scope::find_state(&mut asm, out);
     matching::settle(&mut asm);
     tail(&mut asm, out);
-    asm.finish(&format!("fl_out_{}", function.number), Attach::Exit(function.name.clone()), function.btf_id)
+    let (attach, btf_id) = function.hook.attach(Point::Exit, &function.name);
+    asm.finish(&format!("fl_out_{}", function.number), attach, btf_id)
 }
 
-fn head(asm: &mut Asm) {
+fn head(asm: &mut Asm, context: Context, point: Point) {
     let slow = fastpath::emit(asm);
     asm.bind(slow);
     asm.note("slow path: some probe may apply");
     scope::arguments(asm);
+    context.keep_tag(asm, point);
 }
 
 fn tail(asm: &mut Asm, out: Label) {

@@ -3,6 +3,7 @@
 //! Values pass through R0; what must outlive another computation waits in R7 to R9 or on the stack. Every read goes
 //! through a helper that says when it failed: a plain load of a bad address would answer 0, and nobody would know.
 
+use super::context::Context;
 use super::scope::veil;
 use crate::asm::{Alu, Asm, Cond, Helper, Label, Operand, Reg, Width};
 use crate::layout::off;
@@ -25,13 +26,13 @@ const _: () = assert!(MAX_TEXT.is_multiple_of(8), "words on the stack are aligne
 const KEPT: [Reg; 3] = [Reg::R7, Reg::R8, Reg::R9];
 
 /// Writes the function: the context in R1, the answer in R0.
-pub(super) fn function(asm: &mut Asm, entry: Label, condition: &Ir) {
+pub(super) fn function(asm: &mut Asm, entry: Label, condition: &Ir, context: Context) {
     let (no, unread) = (asm.label("no"), asm.label("unread"));
     asm.bind(entry);
     let arguments = i16::try_from(condition.arguments()).unwrap_or(i16::MAX / 8);
     let mut expression =
         Expression { asm, unread, has_read: false, arguments: TEXT.saturating_sub(8 * arguments) };
-    expression.read_arguments(8 * i32::from(arguments));
+    expression.read_arguments(condition.arguments().into(), context);
     expression.jump_when(condition, false, no, 0);
     let has_read = expression.has_read;
     answer(asm, YES);
@@ -60,13 +61,23 @@ struct Expression<'a> {
 impl Expression<'_> {
     /// Copies the arguments. As the context holds them, pointers among them would be pointers to the verifier too, which
     /// it follows and restricts.
-    fn read_arguments(&mut self, bytes: i32) {
-        if bytes == 0 {
-            return;
+    fn read_arguments(&mut self, count: usize, context: Context) {
+        match context {
+            _ if count == 0 => {}
+            Context::Words => {
+                self.asm.mov(Reg::R3, Reg::R1);
+                self.asm.address(Reg::R1, Reg::Fp, self.arguments);
+                self.read(Helper::ReadKernel, i32::try_from(8 * count).unwrap_or(i32::MAX));
+            }
+            // Registers are only numbers to the verifier.
+            Context::Registers(_) => {
+                for nth in 0..count {
+                    context.argument(self.asm, Reg::R0, Reg::R1, nth, "argument");
+                    let place = self.arguments.saturating_add(off(8 * nth));
+                    self.asm.store(Width::U64, Reg::Fp, place, Reg::R0, "argument");
+                }
+            }
         }
-        self.asm.mov(Reg::R3, Reg::R1);
-        self.asm.address(Reg::R1, Reg::Fp, self.arguments);
-        self.read(Helper::ReadKernel, bytes);
     }
 
     /// Calls a reading helper with R1 and R3 set.

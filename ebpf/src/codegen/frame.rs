@@ -2,7 +2,7 @@
 
 use crate::asm::Reg;
 
-/// The context: arguments of the function, and the address that tags the activation.
+/// The context: what the kernel hands the program.
 pub(super) const CTX: Reg = Reg::R6;
 /// The member list of the task's cgroup.
 pub(super) const LIST: Reg = Reg::R7;
@@ -38,6 +38,9 @@ pub(super) const NEEDED: i16 = -88;
 pub(super) const HELD: i16 = -96;
 /// Predicates that could not be evaluated.
 pub(super) const UNREAD: i16 = -104;
+
+/// The address that tags the activation.
+pub(super) const TAG: i16 = -112;
 
 /// Entry program: offset of the counter that a refused slot adds to.
 pub(super) const REFUSAL: i16 = PROBE;

@@ -1,10 +1,11 @@
 //! The gate: the program on a target function that decides whether it fails.
 
+use super::context::{Context, Point};
 use super::frame::{ANSWER, COUNTERS, DISPROVED, HOT, KEY, LIST, NOW, PROBE, SLOT, STATE, VERDICT};
 use super::predicates::{self, Predicate, Predicates};
 use super::scope::Turns;
 use super::{budget, fastpath, guards, matching, sampling, scope, stackwalk};
-use crate::asm::{Alu, Asm, AsmError, Attach, Cond, Helper, Label, MapId, Program, Reg, Width};
+use crate::asm::{Alu, Asm, AsmError, Cond, Helper, Label, MapId, Program, Reg, Width};
 use crate::facts::{Facts, TargetFacts};
 use crate::layout::counters::{self, Counter};
 use crate::layout::globals::Unit;
@@ -50,26 +51,29 @@ fn write(
     let out = asm.label("out");
     asm.bind(slow);
     asm.note("slow path: some probe may apply");
+    let context = target.hook.context(facts.registers);
     scope::arguments(&mut asm);
+    context.keep_tag(&mut asm, Point::Gate);
     scope::generation(&mut asm, Unit::Gate(target.target), generation, out);
     scope::interrupts(&mut asm, facts.preempt, out);
     scope::members(&mut asm, out);
     task_state(&mut asm);
-    guards::emit(&mut asm, facts, target);
+    guards::emit(&mut asm, facts, target, context);
     let predicates = Predicates::begin(&mut asm, predicates);
     if !predicates.is_empty() {
         ask(&mut asm, target);
         predicates.evaluate(&mut asm);
     }
     prove(&mut asm, target, &predicates);
-    every_probe(&mut asm, target, &predicates, out);
+    every_probe(&mut asm, target, &predicates, context, out);
     asm.note("not for us");
     asm.bind(out);
     asm.mov(Reg::R0, 0);
     asm.exit();
-    predicates.functions(&mut asm);
+    predicates.functions(&mut asm, context);
     let function = target.target.function();
-    asm.finish(&format!("fl_{function}"), Attach::ModifyReturn(function.to_owned()), target.btf_id)
+    let (attach, btf_id) = target.hook.attach(Point::Gate, function);
+    asm.finish(&format!("fl_{function}"), attach, btf_id)
 }
 
 fn task_state(asm: &mut Asm) {
@@ -94,7 +98,13 @@ struct Exits {
     expired: Label,
 }
 
-fn every_probe(asm: &mut Asm, target: &TargetFacts, predicates: &Predicates<'_>, out: Label) {
+fn every_probe(
+    asm: &mut Asm,
+    target: &TargetFacts,
+    predicates: &Predicates<'_>,
+    context: Context,
+    out: Label,
+) {
     let (slot, end) = (asm.label("slot"), asm.label("end"));
     let exits = Exits {
         next: asm.label("next"),
@@ -115,6 +125,7 @@ fn every_probe(asm: &mut Asm, target: &TargetFacts, predicates: &Predicates<'_>,
     asm.note("the answer: 0 lets the function decide");
     asm.load(Width::U64, Reg::R0, Reg::Fp, ANSWER, "answer");
     asm.jump_if(Cond::Eq, Reg::R0, 0, out);
+    context.answer(asm);
     asm.exit();
 }
 

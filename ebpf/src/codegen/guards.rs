@@ -1,5 +1,6 @@
 //! What is never injected, whatever the probes say.
 
+use super::context::Context;
 use super::frame::{CTX, NOW, SLOT, VERDICT};
 use super::scope::{busy_note, veil};
 use crate::asm::{Asm, Cond, Helper, Label, MapId, Reg, Width};
@@ -16,10 +17,10 @@ const PF_KTHREAD: i32 = 0x0020_0000;
 const INIT: i32 = 1;
 
 /// Writes the first reason against injecting into VERDICT, and the boot clock into NOW.
-pub(super) fn emit(asm: &mut Asm, facts: &Facts, target: &TargetFacts) {
+pub(super) fn emit(asm: &mut Asm, facts: &Facts, target: &TargetFacts, context: Context) {
     let decided = asm.label("decided");
     own_allocation(asm, decided);
-    must_not_fail(asm, facts, target, decided);
+    must_not_fail(asm, facts, target, context, decided);
     task(asm, facts, decided);
     asm.mov(SLOT, 0);
     asm.bind(decided);
@@ -45,10 +46,10 @@ fn own_allocation(asm: &mut Asm, decided: Label) {
     asm.bind(foreign);
 }
 
-fn must_not_fail(asm: &mut Asm, facts: &Facts, target: &TargetFacts, decided: Label) {
+fn must_not_fail(asm: &mut Asm, facts: &Facts, target: &TargetFacts, context: Context, decided: Label) {
     let Some(param) = target.flags_param else { return };
     asm.note("guard: not an allocation that must not fail");
-    asm.load(Width::U64, Reg::R1, CTX, off(8 * param), "allocation flags");
+    context.argument(asm, Reg::R1, CTX, param, "allocation flags");
     refuse(asm, Counter::NoFail);
     asm.jump_if(Cond::Set, Reg::R1, facts.gfp_nofail, decided);
 }

@@ -1,15 +1,15 @@
 //! The records of live activations. [`crate::model`] says the same in Rust.
 
-use super::frame::{BEFORE, CTX, DRAWS, GAIN, OPENED, SLOT, STATE};
+use super::frame::{self, BEFORE, DRAWS, GAIN, OPENED, SLOT, STATE};
 use crate::asm::{Alu, Asm, Cond, Label, Reg, Width};
 use crate::layout::{off, task};
 
 const TAG: i16 = off(task::TAGS);
 const RESTORED: i16 = off(task::BEFORE);
 
-/// Drops every record whose tag is at or below the context's: those activations are over.
+/// Drops every record whose tag is at or below this activation's: those activations are over.
 ///
-/// Tags fall with depth and contexts lie on the task's own stack, so what is not above us is not live. The
+/// Tags fall with depth and are addresses on the task's own stack, so what is not above us is not live. The
 /// oldest record dropped holds the progress to go back to.
 pub(super) fn settle(asm: &mut Asm) {
     let (more, settled) = (asm.label("more"), asm.label("settled"));
@@ -23,7 +23,8 @@ pub(super) fn settle(asm: &mut Asm) {
     asm.alu(Alu::And, Reg::R1, most - 1);
     record(asm);
     asm.load(Width::U64, Reg::R3, Reg::R2, TAG, "tag");
-    asm.jump_if(Cond::Gt, Reg::R3, CTX, settled);
+    asm.load(Width::U64, Reg::R4, Reg::Fp, frame::TAG, "own tag");
+    asm.jump_if(Cond::Gt, Reg::R3, Reg::R4, settled);
     asm.load(Width::U64, Reg::R3, Reg::R2, RESTORED, "progress before");
     asm.store(Width::U64, STATE, off(task::PROGRESS), Reg::R3, "progress");
     asm.store(Width::U64, STATE, off(task::DEPTH), Reg::R1, "depth");
@@ -40,7 +41,8 @@ pub(super) fn advance(asm: &mut Asm, site: u64, out: Label) {
     asm.jump_if(Cond::Ge, Reg::R1, most, out);
     record(asm);
     asm.load(Width::U64, Reg::R3, Reg::Fp, BEFORE, "progress before");
-    asm.store(Width::U64, Reg::R2, TAG, CTX, "tag");
+    asm.load(Width::U64, Reg::R4, Reg::Fp, frame::TAG, "own tag");
+    asm.store(Width::U64, Reg::R2, TAG, Reg::R4, "tag");
     asm.store(Width::U64, Reg::R2, RESTORED, Reg::R3, "progress before");
     asm.wide(Reg::R4, site);
     asm.store(Width::U64, Reg::R2, off(task::SITES), Reg::R4, "site");

@@ -6,6 +6,7 @@
 mod budget;
 mod cgroups;
 mod chain;
+mod context;
 mod counter;
 mod expression;
 mod fastpath;
@@ -20,6 +21,7 @@ mod stackwalk;
 
 pub use cgroups::{cgroup_made, cgroup_removed};
 pub use chain::{chain_entry, chain_exit};
+pub use context::Hook;
 pub use counter::{counter, counter_of_process};
 #[cfg(feature = "testing")]
 pub use gate::credulous_gate;
@@ -33,8 +35,8 @@ pub struct ChainFunction {
     pub name: String,
     /// The number that probes know it by, 1 and up.
     pub number: u16,
-    /// Its BTF id.
-    pub btf_id: u32,
+    /// How its programs are hooked to it.
+    pub hook: Hook,
     /// Where it starts: what a walk of the stack looks for.
     pub address: u64,
     /// How many bytes from there the return address of a live activation may lie: [`SITE_SPAN`] where a trampoline

@@ -1,6 +1,7 @@
 //! Which predicates hold at this entry. Each that some slot asks for is evaluated once, before the slots have their
 //! turn: whatever the number of probes, and with no path of the verifier's through one that leads into another.
 
+use super::context::Context;
 use super::expression;
 use super::frame::{CTX, HELD, NEEDED, UNREAD};
 use super::scope::veil;
@@ -47,10 +48,10 @@ impl<'p> Predicates<'p> {
     }
 
     /// Writes their functions; the program has ended before.
-    pub(super) fn functions(self, asm: &mut Asm) {
+    pub(super) fn functions(self, asm: &mut Asm, context: Context) {
         for (label, predicate) in self.0 {
             asm.note(format!("predicate {}", predicate.number));
-            expression::function(asm, label, &predicate.condition);
+            expression::function(asm, label, &predicate.condition, context);
         }
     }
 }

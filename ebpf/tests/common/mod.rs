@@ -18,6 +18,9 @@ pub(crate) fn kernel() -> (BtfBuilder, [u32; 3]) {
     btf.structure("cgroup_root", 8, &[("hierarchy_id", word, 32)]);
     btf.typedef("btf_trace_cgroup_mkdir", pointer);
     btf.typedef("btf_trace_cgroup_rmdir", pointer);
+    let registers = ["r9", "r8", "cx", "dx", "si", "di", "sp"].into_iter().zip([9, 10, 11, 12, 13, 14, 19]);
+    let registers: Vec<_> = registers.map(|(name, word)| (name, long, 64 * word)).collect();
+    btf.structure("pt_regs", 168, &registers);
     btf.variable("__preempt_count", word);
     (btf, [word, flags, pointer])
 }

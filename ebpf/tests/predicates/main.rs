@@ -10,7 +10,7 @@
 
 use common::kernel;
 use faultline_ebpf::btf::Btf;
-use faultline_ebpf::codegen::{ChainFunction, Predicate, chain_entry};
+use faultline_ebpf::codegen::{ChainFunction, Hook, Predicate, chain_entry};
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::predicate::{Ir, Memory, Op, Space};
 use machine::Machine;
@@ -120,8 +120,13 @@ fn facts() -> Facts {
 
 /// The answer of the predicate's function in a real entry program.
 fn answer(condition: &Ir, memory: &impl Memory) -> u64 {
-    let function =
-        ChainFunction { name: "f".into(), number: 1, btf_id: 7, address: 0xffff_ffff_8100_0000, span: 10 };
+    let function = ChainFunction {
+        name: "f".into(),
+        number: 1,
+        hook: Hook::Trampoline { btf_id: 7 },
+        address: 0xffff_ffff_8100_0000,
+        span: 10,
+    };
     let predicates = [Predicate { number: 1, condition: condition.clone() }];
     let code = chain_entry(&facts(), &function, &predicates, 1).unwrap().link(|_| 0);
     Machine::new(&code, memory).run(Machine::<Imagined>::last_function(&code))
@@ -227,7 +232,13 @@ fn predicates_that_are_too_long_for_a_program_are_an_error() {
     let text = Ir::SameBytes { address: Box::new(Ir::Current), bytes: vec![1; 63], space: Space::Kernel };
     let condition = (0..500).fold(text.clone(), |any, _| Ir::Or(Box::new(text.clone()), Box::new(any)));
     let of = |number| Predicate { number, condition: condition.clone() };
-    let function = ChainFunction { name: "f".into(), number: 1, btf_id: 7, address: 0, span: 10 };
+    let function = ChainFunction {
+        name: "f".into(),
+        number: 1,
+        hook: Hook::Trampoline { btf_id: 7 },
+        address: 0,
+        span: 10,
+    };
     assert!(chain_entry(&facts(), &function, &[of(1)], 1).is_ok());
     let error = chain_entry(&facts(), &function, &[of(1), of(2), of(3)], 1).map(|program| program.len());
     assert_eq!(error.unwrap_err().to_string(), "label `predicate` is too far away");

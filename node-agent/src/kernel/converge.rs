@@ -19,7 +19,7 @@ use super::functions::{Ground, Resolved, Types, Wanted};
 use super::membership::{self, Lists, probes_of};
 use super::predicates::Numbers;
 use super::programs::{AttachError, Live};
-use super::spec::{Attached, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
+use super::spec::{AttachPoint, Attached, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
 use super::sys::BpfError;
 
 /// How often the tree is walked again for children made meanwhile. One that is made during the last walk has
@@ -43,7 +43,11 @@ pub(super) fn converge(engine: &mut Engine, desired: &[ProbeSpec]) -> Vec<ProbeO
                 pass.admit(engine, spec, &places).and_then(|walk| pass.place(engine, spec, &places, walk));
             ProbeOutcome {
                 id: spec.id,
-                result: result.map(|()| Attached { cgroups: 0, missing: Vec::new() }),
+                result: result.map(|()| Attached {
+                    cgroups: 0,
+                    missing: Vec::new(),
+                    points: places.points(engine, spec),
+                }),
             }
         })
         .collect();
@@ -92,8 +96,8 @@ fn attach(engine: &mut Engine, desired: &[ProbeSpec]) -> Places {
             functions.entry(&frame.function).or_default().extend(&frame.predicate);
         }
     }
-    let Engine { functions: carried, gates, facts, maps, generation, .. } = engine;
-    let mut ground = Ground { facts, maps, generation, types: &Types::default() };
+    let Engine { functions: carried, gates, facts, maps, generation, kprobes, .. } = engine;
+    let mut ground = Ground { facts, maps, generation, types: &Types::default(), kprobes: *kprobes };
     let functions = carried.ensure(&functions, &mut ground);
     let ensure = |(fault, wanted)| (fault, gates.ensure(fault, &wanted, &mut ground));
     Places { functions, gates: faults.into_iter().map(ensure).collect() }
@@ -310,6 +314,17 @@ impl Pass {
 }
 
 impl Places {
+    /// What a probe's programs are attached to.
+    fn points(&self, engine: &Engine, spec: &ProbeSpec) -> Vec<AttachPoint> {
+        let frames = spec.call_chain.frames.iter();
+        let frames = frames.filter_map(|frame| self.functions.get(&frame.function)?.as_ref().ok());
+        let target = AttachPoint {
+            function: spec.fault.function().to_owned(),
+            mechanism: engine.gates.mechanism(spec.fault),
+        };
+        frames.map(|carried| carried.point.clone()).chain([target]).collect()
+    }
+
     /// The steps of a chain, and the number of the target's own predicate.
     fn steps(&self, spec: &ProbeSpec) -> Result<(Vec<Step>, u8), ProbeError> {
         let CallChain { frames, target } = &spec.call_chain;

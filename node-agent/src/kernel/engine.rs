@@ -30,11 +30,23 @@ pub struct EngineConfig {
     /// Process ids that are never injected besides pid 1, kernel threads and the agent itself: the kubelet, the
     /// container runtime. At most [`globals::PROTECTED_PLACES`] less one count, the first ones.
     pub protected: Vec<u32>,
+    /// Where kprobes are used although trampolines could be had.
+    pub kprobes: Kprobes,
+}
+
+/// Where kprobes are used whatever else there is, as on a kernel that has nothing else. By default, nowhere: trampolines
+/// cost less, and their exits are missed less often.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kprobes {
+    /// For gates.
+    pub gates: bool,
+    /// For the functions of chains.
+    pub frames: bool,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { pins: "/sys/fs/bpf/faultline".into(), protected: Vec::new() }
+        Self { pins: "/sys/fs/bpf/faultline".into(), protected: Vec::new(), kprobes: Kprobes::default() }
     }
 }
 
@@ -55,6 +67,7 @@ pub struct Engine {
     pub(super) membership: Membership,
     /// Counts attachments; every program carries the one it was made under.
     pub(super) generation: u64,
+    pub(super) kprobes: Kprobes,
     preflight: Preflight,
 }
 
@@ -84,7 +97,7 @@ impl Engine {
         let host = Host::look();
         let mount = host.check()?;
         let tree = Tree::new(&mount).map_err(|source| OpenError::Io { path: mount, source })?;
-        let Tried { facts, maps, gates } = Tried::on(&host, Some(&config.pins))?;
+        let Tried { facts, maps, gates } = Tried::on(&host, Some(&config.pins), config.kprobes)?;
         protect(&maps, &config.protected);
         let preflight = report(&host, Vec::new(), gates.verdicts());
         Ok(Self {
@@ -98,6 +111,7 @@ impl Engine {
             free: (0..MAX_PROBES).rev().collect(),
             membership: Membership::default(),
             generation: 0,
+            kprobes: config.kprobes,
             preflight,
         })
     }
@@ -164,14 +178,14 @@ pub(super) struct Tried {
 }
 
 impl Tried {
-    pub(super) fn on(host: &Host, pins: Option<&Path>) -> Result<Self, OpenError> {
+    pub(super) fn on(host: &Host, pins: Option<&Path>, kprobes: Kprobes) -> Result<Self, OpenError> {
         let path = || PathBuf::from(host::BTF);
         let bytes = std::fs::read(host::BTF).map_err(|source| OpenError::NoBtf { path: path(), source })?;
         let btf = Btf::parse(bytes)?;
         let facts = Facts::from_btf(&btf)?;
         let table = targets()?;
         let maps = Maps::create(pins)?;
-        let gates = Gates::try_all(&btf, &facts, &maps, host, &table);
+        let gates = Gates::try_all(&btf, &facts, &maps, host, &table, kprobes);
         Ok(Self { facts, maps, gates })
     }
 }

@@ -86,7 +86,7 @@ impl FakeKernel {
         let mut functions = spec.call_chain.frames.iter().map(|frame| &frame.function);
         match functions.find(|function| self.missing.contains(*function)) {
             Some(name) => Err(ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() }),
-            None => Ok(Attached { cgroups: spec.scope.len(), missing: Vec::new() }),
+            None => Ok(Attached { cgroups: spec.scope.len(), missing: Vec::new(), points: Vec::new() }),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use faultline_api::Predicate;
 use faultline_ebpf::asm::{AsmError, Program};
 use faultline_ebpf::btf::Btf;
-use faultline_ebpf::codegen::{ChainFunction, chain_entry, chain_exit};
+use faultline_ebpf::codegen::{ChainFunction, Hook, chain_entry, chain_exit};
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::MAX_FUNCTIONS;
 use faultline_ebpf::layout::globals::Unit;
@@ -14,11 +14,16 @@ use faultline_ebpf::layout::task::SITE_SPAN;
 use faultline_ebpf::predicate::Function as Signature;
 use faultline_ebpf::symbol;
 
+use super::engine::Kprobes;
 use super::error::ProbeError;
+use super::gates::FORCED;
 use super::host;
+use super::kprobes;
 use super::maps::Maps;
 use super::predicates::{Numbers, Predicates, compile};
+use super::preflight::Mechanism;
 use super::programs::{AttachError, Live};
+use super::spec::AttachPoint;
 use super::symbols::{self, Symbol};
 
 /// Names offered in place of one that does not exist.
@@ -32,6 +37,7 @@ struct Function {
     entry: Live,
     exit: Live,
     at: ChainFunction,
+    mechanism: Mechanism,
     predicates: Predicates,
 }
 
@@ -51,7 +57,12 @@ pub(super) struct Ground<'a> {
     pub(super) maps: &'a Maps,
     pub(super) generation: &'a mut u64,
     pub(super) types: &'a Types,
+    pub(super) kprobes: Kprobes,
 }
+
+/// Why a kprobe cannot evaluate a predicate.
+const BEYOND_REGISTERS: &str =
+    "it asks for a parameter that is not in a register, and a kprobe has only those";
 
 impl Ground<'_> {
     /// Attaches a program under a generation of its own.
@@ -96,6 +107,8 @@ pub(super) struct Carried {
     pub(super) number: u16,
     /// Its predicates.
     pub(super) predicates: Numbers,
+    /// Where and how its programs are attached.
+    pub(super) point: AttachPoint,
 }
 
 /// Each name with its function, or why it has none.
@@ -118,7 +131,7 @@ impl Functions {
         for (id, names) in self.names(wanted) {
             let all = names.iter().filter_map(|name| wanted.get(name)).flatten().copied().collect();
             if let Some(function) = self.live.get_mut(&id) {
-                let carried = function.carry(&all, ground);
+                let carried = function.carry(id, &all, ground);
                 resolved.extend(names.iter().map(|name| ((*name).to_owned(), carried.clone())));
             }
         }
@@ -156,20 +169,41 @@ impl Functions {
         self.live.values().flat_map(|function| [&function.entry, &function.exit])
     }
 
-    /// The exit program first: the other way round, activations under way would leave records behind.
+    /// By a trampoline, or else by kprobes.
     fn attach(&self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<Function, ProbeError> {
         let taken: BTreeSet<u16> = self.live.values().map(|function| function.at.number).collect();
         let number = (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number));
         let full = ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) };
         let number = number.ok_or(full)?;
         let Found { name: ref spelt, btf_id, address } = *found;
-        let at = ChainFunction { name: spelt.clone(), number, btf_id, address, span: SITE_SPAN };
-        let refused = |error: AttachError| not_attachable(name, &error);
-        let (_, exit) = ground.attach(|facts, _| chain_exit(facts, &at)).map_err(refused)?;
+        let at = |hook, span| ChainFunction { name: spelt.clone(), number, hook, address, span };
+        let trampoline = match ground.kprobes.frames {
+            true => Err(FORCED.to_owned()),
+            false => Self::pair(at(Hook::Trampoline { btf_id }, SITE_SPAN), Mechanism::Trampoline, ground)
+                .map_err(|error| format!("fentry/fexit: {error}")),
+        };
+        trampoline.or_else(|instead| {
+            let mechanism = Mechanism::Kprobes { instead: instead.clone() };
+            let span =
+                kprobes::size(address).map_err(|error| trouble("read /proc/kallsyms", error.to_string()))?;
+            Self::pair(at(Hook::Kprobe { address }, span), mechanism, ground).map_err(|error| {
+                let reason = format!("{instead}; kprobe/kretprobe: {error}");
+                ProbeError::NotAttachable { name: name.to_owned(), reason }
+            })
+        })
+    }
+
+    /// The exit program first: the other way round, activations under way would leave records behind.
+    fn pair(
+        at: ChainFunction,
+        mechanism: Mechanism,
+        ground: &mut Ground<'_>,
+    ) -> Result<Function, AttachError> {
+        let (_, exit) = ground.attach(|facts, _| chain_exit(facts, &at))?;
         let (generation, entry) =
-            ground.attach(|facts, generation| chain_entry(facts, &at, &[], generation)).map_err(refused)?;
-        ground.maps.globals.store(Unit::Function(number).offset(), generation);
-        Ok(Function { entry, exit, at, predicates: Predicates::default() })
+            ground.attach(|facts, generation| chain_entry(facts, &at, &[], generation))?;
+        ground.maps.globals.store(Unit::Function(at.number).offset(), generation);
+        Ok(Function { entry, exit, at, mechanism, predicates: Predicates::default() })
     }
 }
 
@@ -178,14 +212,20 @@ impl Function {
     /// new one is attached, takes over, and only then the old one goes. The exit program stays as it is.
     fn carry(
         &mut self,
+        id: u32,
         wanted: &BTreeSet<&Predicate>,
         ground: &mut Ground<'_>,
     ) -> Result<Carried, ProbeError> {
-        let Self { entry, at, predicates, .. } = self;
+        let Self { entry, at, mechanism, predicates, .. } = self;
         let types = ground.types;
         let is_syscall = symbol::is_syscall(&at.name);
         let compile = |predicate: &Predicate| {
-            compile(Signature { btf: types.get()?, id: at.btf_id, is_syscall }, predicate)
+            let condition = compile(Signature { btf: types.get()?, id, is_syscall }, predicate)?;
+            if usize::from(condition.arguments()) > at.hook.arguments() {
+                let text = predicate.text.clone();
+                return Err(ProbeError::Predicate { text, reason: BEYOND_REGISTERS.to_owned() });
+            }
+            Ok(condition)
         };
         let attach = |predicates: &[_]| {
             ground.attach(|facts, generation| chain_entry(facts, at, predicates, generation))
@@ -197,7 +237,8 @@ impl Function {
             ground.maps.globals.store(Unit::Function(at.number).offset(), generation);
             *entry = live;
         }
-        Ok(Carried { number: at.number, predicates: renewed.numbers })
+        let point = AttachPoint { function: at.name.clone(), mechanism: mechanism.clone() };
+        Ok(Carried { number: at.number, predicates: renewed.numbers, point })
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use faultline_api::Predicate;
 use faultline_ebpf::asm::{AsmError, Program};
 use faultline_ebpf::btf::Btf;
-use faultline_ebpf::codegen::{self, gate};
+use faultline_ebpf::codegen::{self, Hook, gate};
 use faultline_ebpf::facts::{Facts, TargetFacts};
 use faultline_ebpf::layout::globals::Unit;
 use faultline_ebpf::predicate::Function as Signature;
 
+use super::engine::Kprobes;
 use super::error::ProbeError;
 use super::functions::Ground;
 use super::host::Host;
@@ -24,12 +25,17 @@ use super::symbols::Symbol;
 /// The generation of a gate that is only tried: never active, for generations count up from 1.
 const DISARMED: u64 = u64::MAX;
 
+/// Why a kprobe was taken where nothing was tried before.
+pub(super) const FORCED: &str = "as configured";
+
 /// Gates by fault.
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     usable: BTreeMap<FaultKind, Result<TargetFacts, Unusable>>,
     /// Why it could not be tried whether anything calls the target.
     untried: BTreeMap<FaultKind, String>,
+    /// Why the gate of a target is a kprobe.
+    instead: BTreeMap<FaultKind, String>,
     live: BTreeMap<FaultKind, (Live, Predicates)>,
     /// Whether gates go without the proof of their records.
     #[cfg(any(test, feature = "testing"))]
@@ -47,12 +53,16 @@ impl Gates {
         maps: &Maps,
         host: &Host,
         table: &BTreeMap<String, Symbol>,
+        kprobes: Kprobes,
     ) -> Self {
         let mut gates = Self::default();
         for kind in FaultKind::ALL {
             let symbol = table.get(kind.function()).cloned().unwrap_or_default();
-            let usable = attempt(kind, btf, facts, maps, host, &symbol);
-            let usable = usable.and_then(|target| gates.called(kind, btf, target, symbol.clone));
+            let trial = Trial { facts, maps, host, kprobes };
+            let usable = trial.attempt(kind, btf, &symbol).and_then(|(target, instead)| {
+                gates.instead.extend(instead.map(|reason| (kind, reason)));
+                gates.called(kind, btf, target, symbol.clone)
+            });
             gates.usable.insert(kind, usable);
         }
         gates
@@ -92,18 +102,20 @@ impl Gates {
     }
 
     pub(super) fn verdicts(&self) -> Vec<FaultVerdict> {
-        let mechanism = |result: &Result<TargetFacts, Unusable>| match result {
-            Ok(_) => Ok(Mechanism::ModifyReturn),
-            Err(reason) => Err(reason.clone()),
+        let verdict = |(kind, result): (&FaultKind, &Result<TargetFacts, Unusable>)| FaultVerdict {
+            kind: *kind,
+            mechanism: result.clone().map(|_| self.mechanism(*kind)),
+            untried: self.untried.get(kind).cloned(),
         };
-        self.usable
-            .iter()
-            .map(|(kind, result)| FaultVerdict {
-                kind: *kind,
-                mechanism: mechanism(result),
-                untried: self.untried.get(kind).cloned(),
-            })
-            .collect()
+        self.usable.iter().map(verdict).collect()
+    }
+
+    /// How the gate of a usable target is attached.
+    pub(super) fn mechanism(&self, kind: FaultKind) -> Mechanism {
+        match self.instead.get(&kind) {
+            Some(reason) => Mechanism::Override { instead: reason.clone() },
+            None => Mechanism::ModifyReturn,
+        }
     }
 
     /// Attaches the gate of a fault, if it is not attached yet with the predicates that are wanted, and returns their
@@ -148,31 +160,59 @@ impl Gates {
     }
 }
 
-fn attempt(
-    kind: FaultKind,
-    btf: &Btf,
-    facts: &Facts,
-    maps: &Maps,
-    host: &Host,
-    symbol: &Symbol,
-) -> Result<TargetFacts, Unusable> {
-    if symbol.addresses.is_empty() {
-        return Err(match &symbol.clone {
-            Some(clone) => Unusable::Clone { clone: clone.clone() },
-            None => Unusable::Missing { option: host.option(option_of(kind)) },
-        });
-    }
-    let target = TargetFacts::from_btf(btf, kind.target())
-        .map_err(|missing| Unusable::Refused { reason: format!("its description in BTF has {missing}") })?;
-    let refused = |error: AttachError| match error {
-        error if error.is_not_modifiable() => {
-            Unusable::NotInjectable { option: host.option("CONFIG_FUNCTION_ERROR_INJECTION") }
+/// What trying a gate takes.
+struct Trial<'a> {
+    facts: &'a Facts,
+    maps: &'a Maps,
+    host: &'a Host,
+    kprobes: Kprobes,
+}
+
+impl Trial<'_> {
+    /// The target with the best hook that there is, and why that is not the best of all.
+    fn attempt(
+        &self,
+        kind: FaultKind,
+        btf: &Btf,
+        symbol: &Symbol,
+    ) -> Result<(TargetFacts, Option<String>), Unusable> {
+        let Some(address) = symbol.addresses.first().copied() else {
+            return Err(match &symbol.clone {
+                Some(clone) => Unusable::Clone { clone: clone.clone() },
+                None => Unusable::Missing { option: self.host.option(option_of(kind)) },
+            });
+        };
+        let target = TargetFacts::from_btf(btf, kind.target()).map_err(|missing| Unusable::Refused {
+            reason: format!("its description in BTF has {missing}"),
+        })?;
+        let kprobe = TargetFacts { hook: Hook::Kprobe { address }, ..target };
+        let by_kprobe = |instead| Ok((kprobe, Some(instead)));
+        if self.kprobes.gates {
+            return self.attach(&kprobe).map_err(refused).and_then(|()| by_kprobe(FORCED.to_owned()));
         }
-        error => Unusable::Refused { reason: error.to_string() },
-    };
-    let program = gate(facts, &target, &[], DISARMED).map_err(AttachError::from).map_err(refused)?;
-    Live::attach(&program, maps).map_err(refused)?;
-    Ok(target)
+        let Err(first) = self.attach(&target) else { return Ok((target, None)) };
+        match self.attach(&kprobe) {
+            Ok(()) => by_kprobe(format!("fmod_ret: {first}")),
+            // Both need this one option, and the second would only say that a helper is unknown.
+            Err(_) if first.is_not_modifiable() => {
+                let option = self.host.option("CONFIG_FUNCTION_ERROR_INJECTION");
+                Err(Unusable::NotInjectable { option })
+            }
+            Err(second) => {
+                let reason = format!("fmod_ret: {first}; kprobe override: {second}");
+                Err(Unusable::Refused { reason })
+            }
+        }
+    }
+
+    /// For a moment, disarmed.
+    fn attach(&self, target: &TargetFacts) -> Result<(), AttachError> {
+        Live::attach(&gate(self.facts, target, &[], DISARMED)?, self.maps).map(drop)
+    }
+}
+
+fn refused(error: AttachError) -> Unusable {
+    Unusable::Refused { reason: error.to_string() }
 }
 
 /// The option that keeps the function in newer kernels.

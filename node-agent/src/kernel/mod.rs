@@ -15,6 +15,7 @@ mod fake;
 mod functions;
 mod gates;
 mod host;
+mod kprobes;
 mod maps;
 mod membership;
 #[cfg(any(test, feature = "testing"))]
@@ -32,7 +33,7 @@ mod words;
 use std::collections::BTreeMap;
 
 pub use calls::CallCounter;
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, Kprobes};
 pub use error::{OpenError, ProbeError};
 #[cfg(any(test, feature = "testing"))]
 pub use fake::{FakeKernel, SharedKernel};
@@ -42,7 +43,8 @@ pub use obstacles::preflight;
 pub use preflight::{FaultVerdict, Mechanism, Obstacle, Preflight, Unusable};
 pub use programs::{Alone, ProgramStatus, loaded_programs};
 pub use spec::{
-    Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome, ProbeSpec,
+    AttachPoint, Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome,
+    ProbeSpec,
 };
 pub use sys::BpfError;
 

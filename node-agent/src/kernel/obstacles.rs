@@ -2,7 +2,7 @@
 
 use super::EngineConfig;
 use super::Kernel;
-use super::engine::{Engine, Tried, report, targets};
+use super::engine::{Engine, Kprobes, Tried, report, targets};
 use super::error::OpenError;
 use super::host::Host;
 use super::maps::{self, Maps};
@@ -27,7 +27,7 @@ fn in_the_way(config: &EngineConfig, first: OpenError) -> Preflight {
         errors.push(OpenError::NoCgroup2);
     }
     errors.extend(maps::on_bpffs(&config.pins).err());
-    let verdicts = if is_hopeless { None } else { verdicts(&host, &mut errors) };
+    let verdicts = if is_hopeless { None } else { verdicts(&host, config.kprobes, &mut errors) };
     let mut obstacles: Vec<Obstacle> = errors.iter().map(obstacle).collect();
     // What none of the above has found again is about the pins themselves.
     if obstacles.is_empty() {
@@ -38,14 +38,14 @@ fn in_the_way(config: &EngineConfig, first: OpenError) -> Preflight {
 }
 
 /// Tries every gate without anything that is pinned. Rights are looked at one by one, so that all that lack are told.
-fn verdicts(host: &Host, errors: &mut Vec<OpenError>) -> Option<Vec<FaultVerdict>> {
+fn verdicts(host: &Host, kprobes: Kprobes, errors: &mut Vec<OpenError>) -> Option<Vec<FaultVerdict>> {
     let before = errors.len();
     errors.extend(targets().err());
     errors.extend(Maps::create(None).err());
     if errors.len() > before {
         return None;
     }
-    match Tried::on(host, None) {
+    match Tried::on(host, None, kprobes) {
         Ok(tried) => Some(tried.gates.verdicts()),
         Err(error) => {
             errors.push(error);

@@ -1,5 +1,7 @@
 //! What this kernel can do, fault by fault, each verdict confirmed by an attempt.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use super::spec::FaultKind;
@@ -84,11 +86,34 @@ pub struct FaultVerdict {
     pub untried: Option<String>,
 }
 
-/// How a return value is replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How programs are attached to a function: to a target, the first two; to a function of a chain, the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mechanism {
     /// A `BPF_MODIFY_RETURN` program.
     ModifyReturn,
+    /// A kprobe whose program calls `bpf_override_return`.
+    Override {
+        /// Why not the one above.
+        instead: String,
+    },
+    /// `BPF_TRACE_FENTRY` and `BPF_TRACE_FEXIT` programs.
+    Trampoline,
+    /// A kprobe and a kretprobe.
+    Kprobes {
+        /// Why not the one above.
+        instead: String,
+    },
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ModifyReturn => f.write_str("fmod_ret"),
+            Self::Override { instead } => write!(f, "kprobe override ({instead})"),
+            Self::Trampoline => f.write_str("fentry/fexit"),
+            Self::Kprobes { instead } => write!(f, "kprobe/kretprobe ({instead})"),
+        }
+    }
 }
 
 /// Why a function cannot be made to fail.

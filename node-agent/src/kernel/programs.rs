@@ -2,19 +2,21 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use aya_obj::generated::bpf_attach_type;
+use aya_obj::generated::{bpf_attach_type, bpf_prog_type};
 use faultline_ebpf::asm::{AsmError, Attach, MapId, Program};
 use thiserror::Error;
 
+use super::kprobes::{self, At};
 use super::maps::Maps;
 use super::sys::{self, BpfError, ProgramRequest};
 
 /// A program that is attached. The link goes first: fields drop in order.
 #[derive(Debug)]
 pub(super) struct Live {
-    _link: OwnedFd,
+    link: OwnedFd,
     program: OwnedFd,
     name: String,
+    is_kprobe: bool,
 }
 
 /// What the kernel says of an attached program.
@@ -24,8 +26,9 @@ pub struct ProgramStatus {
     pub name: String,
     /// Instructions the verifier walked to accept it; 0 before 5.16, which does not tell.
     pub verified: u32,
-    /// Runs that the kernel dropped because the program was running on that CPU already: entries, exits or
-    /// hits that went unseen.
+    /// Runs that the kernel dropped, because the program, or for kprobes another one, was running on that CPU already, or
+    /// because too many tasks were inside the function at once: entries, exits or hits that went unseen. For kprobes,
+    /// kernels before 6.7 do not tell.
     pub missed: u64,
 }
 
@@ -104,18 +107,27 @@ impl Live {
         let request = ProgramRequest {
             name: &program.name,
             insns: &insns,
+            kind: program_type(&program.attach),
             attach: attach_type(&program.attach),
             attach_btf_id: program.attach_btf_id,
         };
         let loaded = sys::program_load(&request).map_err(AttachError::Load)?;
-        let link = sys::attach(loaded.as_fd()).map_err(AttachError::Attach)?;
-        Ok(Self { _link: link, program: loaded, name: program.attach.to_string() })
+        let link = match program.attach {
+            Attach::Kprobe { address, .. } => kprobes::attach(loaded.as_fd(), address, At::Entry),
+            Attach::Kretprobe { address, .. } => kprobes::attach(loaded.as_fd(), address, At::Return),
+            _ => sys::attach(loaded.as_fd()),
+        };
+        let link = link.map_err(AttachError::Attach)?;
+        let is_kprobe = program_type(&program.attach) == bpf_prog_type::BPF_PROG_TYPE_KPROBE;
+        Ok(Self { link, program: loaded, name: program.attach.to_string(), is_kprobe })
     }
 
     /// Zeroes where the kernel does not tell.
     pub(super) fn status(&self) -> ProgramStatus {
         let (verified, missed) = sys::program_counts(self.program.as_fd()).unwrap_or_default();
-        ProgramStatus { name: self.name.clone(), verified, missed }
+        let unhandled =
+            if self.is_kprobe { sys::kprobe_missed(self.link.as_fd()).unwrap_or_default() } else { 0 };
+        ProgramStatus { name: self.name.clone(), verified, missed: missed + unhandled }
     }
 }
 
@@ -125,5 +137,14 @@ fn attach_type(attach: &Attach) -> bpf_attach_type {
         Attach::Entry(_) => bpf_attach_type::BPF_TRACE_FENTRY,
         Attach::Exit(_) => bpf_attach_type::BPF_TRACE_FEXIT,
         Attach::Tracepoint(_) => bpf_attach_type::BPF_TRACE_RAW_TP,
+        // Kprobes are attached to events, and loaded for none: the kernel wants 0.
+        Attach::Kprobe { .. } | Attach::Kretprobe { .. } => bpf_attach_type::BPF_CGROUP_INET_INGRESS,
+    }
+}
+
+fn program_type(attach: &Attach) -> bpf_prog_type {
+    match attach {
+        Attach::Kprobe { .. } | Attach::Kretprobe { .. } => bpf_prog_type::BPF_PROG_TYPE_KPROBE,
+        _ => bpf_prog_type::BPF_PROG_TYPE_TRACING,
     }
 }

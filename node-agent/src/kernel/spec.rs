@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use faultline_api::CallChain;
 
 use super::error::ProbeError;
+use super::preflight::Mechanism;
 
 /// Names a probe across converges: the same id with other content is an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +103,17 @@ pub struct Attached {
     pub cgroups: usize,
     /// Scope directories that do not exist any more.
     pub missing: Vec<PathBuf>,
+    /// What its programs are attached to: the functions of the chain, outermost first, and the target.
+    pub points: Vec<AttachPoint>,
+}
+
+/// A function that programs are attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachPoint {
+    /// As the kernel spells it.
+    pub function: String,
+    /// How, and why not better.
+    pub mechanism: Mechanism,
 }
 
 /// What a probe saw and did since its first attach in this process, summed over CPUs.

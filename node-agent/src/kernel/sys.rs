@@ -8,7 +8,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_info, bpf_prog_info, bpf_prog_type};
+use aya_obj::generated::{
+    PERF_FLAG_FD_CLOEXEC, bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_map_info, bpf_prog_info,
+    bpf_prog_type, perf_event_attr,
+};
 use thiserror::Error;
 
 /// What bpf(2) said.
@@ -118,10 +121,12 @@ pub(super) fn btf_load(btf: &[u8]) -> Result<OwnedFd, BpfError> {
     descriptor("load types", bpf_cmd::BPF_BTF_LOAD, &mut attr)
 }
 
-/// A tracing program to be loaded.
+/// A program to be loaded.
 pub(super) struct ProgramRequest<'a> {
     pub(super) name: &'a str,
     pub(super) insns: &'a [u8],
+    pub(super) kind: bpf_prog_type,
+    /// For tracing programs; for kprobes, as zero as it is by default.
     pub(super) attach: bpf_attach_type,
     pub(super) attach_btf_id: u32,
 }
@@ -145,7 +150,7 @@ pub(super) fn program_load(request: &ProgramRequest<'_>) -> Result<OwnedFd, BpfE
 
 fn try_load(request: &ProgramRequest<'_>, log: &mut [u8]) -> Result<OwnedFd, BpfError> {
     let mut attr = zeroed();
-    attr.__bindgen_anon_3.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
+    attr.__bindgen_anon_3.prog_type = request.kind as u32;
     attr.__bindgen_anon_3.insns = request.insns.as_ptr() as u64;
     attr.__bindgen_anon_3.insn_cnt = length(request.insns) / 8;
     attr.__bindgen_anon_3.license = LICENSE.as_ptr() as u64;
@@ -165,6 +170,57 @@ pub(super) fn attach(program: BorrowedFd<'_>) -> Result<OwnedFd, BpfError> {
     let mut attr = zeroed();
     attr.raw_tracepoint.prog_fd = number(program);
     descriptor("attach a program", bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// A perf event of the kind that kprobes have on this machine: a kprobe at `address`, for as long as the event is open.
+pub(super) fn kprobe_event(kind: u32, config: u64, address: u64) -> Result<OwnedFd, BpfError> {
+    // SAFETY: plain integers and arrays of them, for which all zeroes is a value.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.type_ = kind;
+    attr.size = u32::try_from(mem::size_of_val(&attr)).unwrap_or(0);
+    attr.config = config;
+    attr.__bindgen_anon_4.kprobe_addr = address;
+    // Programs run on every CPU, whichever the event is for.
+    let (any_task, first_cpu, no_group) = (-1, 0, -1);
+    // SAFETY: `attr` is valid for its size, which it states, and names no memory.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attr,
+            any_task,
+            first_cpu,
+            no_group,
+            PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    if fd < 0 {
+        return Err(BpfError {
+            call: "make a kprobe",
+            source: io::Error::last_os_error(),
+            log: String::new(),
+        });
+    }
+    // SAFETY: the call returned a new descriptor that nobody else knows of.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1)) })
+}
+
+/// Attaches a program to a perf event. Both stay until the link is closed, whoever closes the event.
+pub(super) fn attach_to_event(program: BorrowedFd<'_>, event: &OwnedFd) -> Result<OwnedFd, BpfError> {
+    let mut attr = zeroed();
+    attr.link_create.__bindgen_anon_1.prog_fd = number(program);
+    attr.link_create.__bindgen_anon_2.target_fd = number(event.as_fd());
+    attr.link_create.attach_type = bpf_attach_type::BPF_PERF_EVENT as u32;
+    descriptor("attach a program to a kprobe", bpf_cmd::BPF_LINK_CREATE, &mut attr)
+}
+
+/// How often the kernel passed over the kprobe of a link because another was being handled on that CPU, or because none
+/// of the places for returns was free; 0 before 6.7, which does not tell.
+pub(super) fn kprobe_missed(link: BorrowedFd<'_>) -> Result<u64, BpfError> {
+    // SAFETY: plain integers, for which all zeroes is a value.
+    let mut info: bpf_link_info = unsafe { mem::zeroed() };
+    info_of(link, (&raw mut info).cast(), mem::size_of_val(&info))?;
+    // SAFETY: the kernel wrote these plain integers for links of perf events, or left them zero.
+    Ok(unsafe { info.__bindgen_anon_1.perf_event.__bindgen_anon_1.kprobe.missed })
 }
 
 pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> Result<(), BpfError> {

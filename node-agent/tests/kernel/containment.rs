@@ -113,7 +113,7 @@ fn a_seventeenth_probe_in_one_container_is_refused_and_sixteen_work() {
 #[test]
 fn an_engine_needs_a_bpf_file_system_for_its_budgets() {
     let Some(_world) = World::new() else { return };
-    let config = EngineConfig { pins: "/tmp/no-bpffs".into(), protected: Vec::new() };
+    let config = EngineConfig { pins: "/tmp/no-bpffs".into(), ..EngineConfig::default() };
     let error = Engine::open(&config).unwrap_err();
     assert!(error.to_string().contains("mount -t bpf bpf"), "{error}");
 }

@@ -141,7 +141,7 @@ const AGENT_BUDGET: BudgetKey = BudgetKey([0xa9; 16]);
 fn another_agent() {
     let Ok(orders) = std::env::var(AGENT) else { return };
     let (pins, target) = orders.split_once(' ').unwrap();
-    let config = EngineConfig { pins: pins.into(), protected: Vec::new() };
+    let config = EngineConfig { pins: pins.into(), ..EngineConfig::default() };
     let mut engine = Engine::open(&config).unwrap();
     engine.set_lease(BootNanos(boot_now().0 + 600_000_000_000));
     let spec = failing_mounts(target.as_ref()).times(20);

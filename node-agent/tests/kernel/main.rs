@@ -9,6 +9,7 @@ mod containment;
 mod corpus;
 mod faults;
 mod lifecycle;
+mod mechanisms;
 mod predicates;
 mod preflight;
 #[path = "../common/victim.rs"]

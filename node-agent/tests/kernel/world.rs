@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use faultline_api::{CallChain, Frame, Predicate};
 use faultline_node_agent::kernel::{
-    BootNanos, BudgetKey, Counters, Engine, EngineConfig, FaultKind, Kernel, ProbeId, ProbeSpec,
+    BootNanos, BudgetKey, Counters, Engine, EngineConfig, FaultKind, Kernel, Kprobes, ProbeId, ProbeSpec,
     loaded_programs,
 };
 
@@ -71,7 +71,7 @@ impl World {
         }
         let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let name = format!("faultline-test-{}-{}", std::process::id(), mark());
-        let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(&name), protected: Vec::new() };
+        let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(&name), ..EngineConfig::default() };
         let root = Path::new("/sys/fs/cgroup").join(&name);
         fs::create_dir(&root).unwrap();
         let engine = Engine::open(&config).unwrap();
@@ -102,6 +102,12 @@ impl World {
 
     pub(crate) fn counters(&self, spec: &ProbeSpec) -> Counters {
         self.engine.counters()[&spec.id]
+    }
+
+    /// The engine again, with kprobes in place of trampolines.
+    pub(crate) fn with_kprobes(&mut self, kprobes: Kprobes) {
+        self.config.kprobes = kprobes;
+        self.restart();
     }
 
     /// The process was killed and another one starts: programs are gone, budgets are not.

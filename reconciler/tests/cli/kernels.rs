@@ -39,8 +39,9 @@ fn types(has_failslab: bool) -> Vec<u8> {
     let task = [("pid", u32, 0), ("flags", u32, 64), ("tgid", u32, 128), ("signal", signal, 192)];
     builder.structure("task_struct", 64, &task);
     let cache = builder.structure("kmem_cache", 64, &[("size", u32, 128)]);
-    let registers =
-        builder.structure("pt_regs", 168, &[("di", u64, 896), ("si", u64, 832), ("dx", u64, 768)]);
+    let registers = ["r9", "r8", "cx", "dx", "si", "di", "sp"].into_iter().zip([9, 10, 11, 12, 13, 14, 19]);
+    let registers: Vec<_> = registers.map(|(name, word)| (name, u64, 64 * word)).collect();
+    let registers = builder.structure("pt_regs", 168, &registers);
     let [qstr, dentry, cache, registers] = [qstr, dentry, cache, registers].map(|of| builder.pointer(of));
     if has_failslab {
         builder.function("should_failslab", &[("s", cache), ("gfpflags", flags)]);

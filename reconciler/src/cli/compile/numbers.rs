@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use faultline_api::{Experiment, Predicate};
 use faultline_ebpf::{
-    codegen::{self, ChainFunction},
+    codegen::{self, ChainFunction, Hook},
     layout::{probe::Step, task::SITE_SPAN},
     predicate::Ir,
 };
@@ -36,7 +36,8 @@ impl<'a> Numbers<'a> {
             let (_, predicates) = functions.entry(symbol.id).or_insert_with(|| {
                 let (name, number) = (symbol.name.clone(), next);
                 next += 1;
-                (ChainFunction { name, number, btf_id: symbol.id, address: ADDRESS, span: SITE_SPAN }, Predicates::new())
+                let hook = Hook::Trampoline { btf_id: symbol.id };
+                (ChainFunction { name, number, hook, address: ADDRESS, span: SITE_SPAN }, Predicates::new())
             });
             predicates.extend(frame.predicate.as_ref().zip(condition.as_ref()));
         }

@@ -1,0 +1,109 @@
+//! Kprobes, made as perf events: they are gone when their last descriptor is.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use super::symbols;
+use super::sys::{self, BpfError};
+
+/// Where the kernel says how kprobes are asked for.
+const UNIT: &str = "/sys/bus/event_source/devices/kprobe";
+
+/// Where in a function a kprobe sits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum At {
+    Entry,
+    Return,
+}
+
+/// Attaches a program to the function that starts at `address`. It stays until the link is closed.
+pub(super) fn attach(program: BorrowedFd<'_>, address: u64, at: At) -> Result<OwnedFd, BpfError> {
+    let unit = Unit::read(Path::new(UNIT)).map_err(|source| BpfError {
+        call: "ask how kprobes are made",
+        source,
+        log: String::new(),
+    })?;
+    let config = if at == At::Return { 1 << unit.return_bit } else { 0 };
+    let event = sys::kprobe_event(unit.kind, config, address)?;
+    sys::attach_to_event(program, &event)
+}
+
+/// How many bytes there are from a function's start to the next symbol: where the return addresses of its calls lie, but
+/// for what the compiler has put aside as cold.
+///
+/// # Errors
+/// The symbol table cannot be read.
+pub(super) fn size(address: u64) -> std::io::Result<u32> {
+    size_in(BufReader::new(File::open(symbols::TABLE)?), address)
+}
+
+fn size_in(mut table: impl BufRead, address: u64) -> std::io::Result<u32> {
+    let mut next = u64::MAX;
+    let mut line = String::new();
+    while table.read_line(&mut line)? > 0 {
+        let start =
+            line.split_ascii_whitespace().next().and_then(|start| u64::from_str_radix(start, 16).ok());
+        if let Some(start) = start.filter(|start| *start > address) {
+            next = next.min(start);
+        }
+        line.clear();
+    }
+    // A function is not longer than that: what follows is no longer the kernel's code.
+    Ok(u32::try_from(next - address).unwrap_or(LONGEST).min(LONGEST))
+}
+
+/// In bytes.
+const LONGEST: u32 = 1 << 20;
+
+/// The kernel's performance unit that makes kprobes.
+#[derive(Debug, PartialEq, Eq)]
+struct Unit {
+    kind: u32,
+    /// The bit that asks for the return.
+    return_bit: u32,
+}
+
+impl Unit {
+    fn read(directory: &Path) -> std::io::Result<Self> {
+        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| std::io::ErrorKind::InvalidData);
+        let kind = number(&fs::read_to_string(directory.join("type"))?)?;
+        let format = fs::read_to_string(directory.join("format/retprobe"))?;
+        let bit = format.trim().strip_prefix("config:").ok_or(std::io::ErrorKind::InvalidData)?;
+        let return_bit = number(bit)?;
+        if return_bit > 63 {
+            Err(std::io::ErrorKind::InvalidData.into())
+        } else {
+            Ok(Self { kind, return_bit })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_ends_where_the_next_symbol_begins() {
+        let table = "ffffffff81000010 t first\nffffffff81000010 t alias\nffffffff81000090 d data\n\
+                     ffffffffc0000000 t of_module [ext4]\nffffffff81000050 t second\n";
+        let size = |address| size_in(table.as_bytes(), address).unwrap();
+        assert_eq!([size(0xffff_ffff_8100_0010), size(0xffff_ffff_8100_0050)], [0x40, 0x40]);
+        assert_eq!([size(0xffff_ffff_8100_0090), size(0xffff_ffff_c000_0000)], [LONGEST; 2]);
+    }
+
+    #[test]
+    fn the_kernel_is_asked_for_kprobes_as_it_says() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+        fs::create_dir(directory.path().join("format")).unwrap();
+        write("type", "6\n");
+        write("format/retprobe", "config:0\n");
+        assert_eq!(Unit::read(directory.path()).unwrap(), Unit { kind: 6, return_bit: 0 });
+        for wrong in ["config1:0\n", "config:64\n", "config:\n"] {
+            write("format/retprobe", wrong);
+            assert!(Unit::read(directory.path()).is_err(), "{wrong}");
+        }
+    }
+}
