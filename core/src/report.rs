@@ -40,6 +40,9 @@ pub struct ProbeReport {
     pub container: String,
     /// What it is doing.
     pub state: ProbeState,
+    /// While it is attached, what to: the functions of its chain, outermost first, and the target.
+    #[serde(default)]
+    pub attach_points: Vec<AttachPoint>,
     /// First time it was attached.
     pub attached_at: Option<Timestamp>,
     /// When the run it belongs to ends, as the agent was told or worked out.
@@ -50,6 +53,16 @@ pub struct ProbeReport {
     pub spent: u64,
     /// What its programs counted.
     pub counters: Counters,
+}
+
+/// A kernel function that a probe's programs are attached to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachPoint {
+    /// As the kernel spells it.
+    pub function: String,
+    /// How, such as `fentry/fexit`, and why not better.
+    pub mechanism: String,
 }
 
 /// What a probe is doing.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use faultline_api::Fault;
 use faultline_core::inventory::{Injectability, KernelReport};
+use faultline_core::report::AttachPoint;
 
 use crate::{
     agent::{Converged, Observed, Wanted},
     cgroups::Cgroups,
-    kernel::{BootNanos, BudgetKey, FaultKind, Kernel, Preflight, ProbeId, ProbeSpec},
+    kernel::{self, Attached, BootNanos, BudgetKey, FaultKind, Kernel, Preflight, ProbeId, ProbeSpec},
     ledger::{BudgetName, Tally, probe_id},
 };
 
@@ -67,7 +68,8 @@ impl Attachments {
             wanted.iter().map(|wanted| (probe_id(&wanted.probe.id), wanted.probe.id.clone())).collect();
         for outcome in self.kernel.converge(&specs) {
             if let Some(name) = self.names.get(&outcome.id) {
-                outcomes.insert(name.clone(), outcome.result.map(drop).map_err(|error| causes(&error)));
+                let result = outcome.result.map(attach_points).map_err(|error| causes(&error));
+                outcomes.insert(name.clone(), result);
             }
         }
         Converged { before, outcomes, after: self.observe(budgets) }
@@ -78,13 +80,30 @@ impl Attachments {
         let counters = self.counters();
         let budgets = budgets.filter(|_| self.can_inject);
         let spent = budgets.map(|name| (name.clone(), self.kernel.spent(name.key()))).collect();
-        Observed { counters, spent }
+        Observed { counters, spent, missed: self.missed() }
+    }
+
+    /// Programs that two probes share, or that replaced one another, go by one name.
+    fn missed(&self) -> BTreeMap<String, u64> {
+        let mut missed = BTreeMap::new();
+        for program in self.kernel.programs() {
+            *missed.entry(program.name).or_default() += program.missed;
+        }
+        missed
     }
 
     fn counters(&self) -> BTreeMap<String, Tally> {
         let counters = self.kernel.counters().into_iter();
         counters.filter_map(|(id, counters)| Some((self.names.get(&id)?.clone(), counters.into()))).collect()
     }
+}
+
+fn attach_points(attached: Attached) -> Vec<AttachPoint> {
+    let point = |point: kernel::AttachPoint| AttachPoint {
+        function: point.function,
+        mechanism: point.mechanism.to_string(),
+    };
+    attached.points.into_iter().map(point).collect()
 }
 
 fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::kernel::{
     BootNanos, BudgetKey, Counters, Kernel, Preflight, ProbeError, ProbeId, ProbeOutcome, ProbeSpec,
+    ProgramStatus,
 };
 
 /// Nothing but a preflight whose verdicts are all negative.
@@ -37,6 +38,10 @@ impl Kernel for InertKernel {
     }
 
     fn set_lease(&self, _: BootNanos) {}
+
+    fn programs(&self) -> Vec<ProgramStatus> {
+        Vec::new()
+    }
 
     fn counters(&self) -> BTreeMap<ProbeId, Counters> {
         BTreeMap::new()

@@ -19,8 +19,8 @@ pub struct Version {
 }
 
 impl Version {
-    /// The one that this build speaks.
-    pub const OURS: Self = Self { major: 1, minor: 0 };
+    /// The one that this build speaks. Peers of 1 know no predicates, and would ignore them.
+    pub const OURS: Self = Self { major: 2, minor: 0 };
 
     /// Whether `self` can talk to `peer`.
     #[must_use]

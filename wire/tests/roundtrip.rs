@@ -11,7 +11,7 @@ use faultline_core::{
     desired::{DesiredSet, Probe, Target},
     inventory::{Injectability, KernelReport},
     ledger::{Activation, Generation, RunKey},
-    report::{Counters, NodeReport, ProbeReport, ProbeState},
+    report::{AttachPoint, Counters, NodeReport, ProbeReport, ProbeState},
 };
 use faultline_wire::{
     AgentMessage, WireError,
@@ -145,14 +145,16 @@ fn counters() -> impl Strategy<Value = Counters> {
 fn probe_report() -> impl Strategy<Value = ProbeReport> {
     let instants = (option::of(instant()), option::of(instant()));
     let amounts = (option::of(any::<u64>()), any::<u64>(), counters());
-    (name(), run(), any::<u32>(), name(), name(), state(), instants, amounts).prop_map(
+    let state = (state(), vec(attach_point(), 0..3));
+    (name(), run(), any::<u32>(), name(), name(), state, instants, amounts).prop_map(
         |(id, run, slot, uid, container, state, (attached_at, ends), (times, spent, counters))| ProbeReport {
             id,
             run,
             slot,
             uid,
             container,
-            state,
+            state: state.0,
+            attach_points: state.1,
             attached_at,
             ends,
             times,
@@ -160,6 +162,10 @@ fn probe_report() -> impl Strategy<Value = ProbeReport> {
             counters,
         },
     )
+}
+
+fn attach_point() -> impl Strategy<Value = AttachPoint> {
+    (name(), name()).prop_map(|(function, mechanism)| AttachPoint { function, mechanism })
 }
 
 fn kernel() -> impl Strategy<Value = KernelReport> {

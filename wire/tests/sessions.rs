@@ -178,11 +178,13 @@ async fn another_major_is_refused_with_both_versions_named_and_a_newer_minor_is_
     let mut running = start(common::plain()).await;
     let to = ConnectTo::new(running.address.clone(), None).unwrap();
     let speaking = |major, minor| Hello { version: Version { major, minor }, ..hello("node-a") };
-    let error = connect(&to, speaking(2, 3), 0).await.unwrap_err().to_string();
-    assert!(error.contains("2.3") && error.contains("1.0"), "{error}");
-    connect(&to, speaking(1, 9), 0).await.unwrap();
-    assert_eq!(running.session().await.hello.version, Version { major: 1, minor: 9 });
-    assert_eq!(running.stop().await, [RefusalReason::OtherMajor]);
+    let error = connect(&to, speaking(3, 3), 0).await.unwrap_err().to_string();
+    assert!(error.contains("3.3") && error.contains("2.0"), "{error}");
+    let error = connect(&to, speaking(1, 0), 0).await.unwrap_err().to_string();
+    assert!(error.contains("1.0") && error.contains("2.0"), "an agent without predicates: {error}");
+    connect(&to, speaking(2, 9), 0).await.unwrap();
+    assert_eq!(running.session().await.hello.version, Version { major: 2, minor: 9 });
+    assert_eq!(running.stop().await, [RefusalReason::OtherMajor; 2]);
 }
 
 #[tokio::test]
@@ -191,7 +193,7 @@ async fn kinds_of_message_that_a_newer_minor_adds_are_skipped() {
     let unknown = pb::AgentMessage { boot_ns: Some(9), body: None };
     let ack = AgentMessage::RenewAck(RenewAck { generation: Generation::default(), seq: 5 });
     let known = pb::AgentMessage { boot_ns: Some(10), body: Some((&ack).into()) };
-    let newer = common::raw(&running.address, Version { major: 1, minor: 1 }, vec![unknown, known]).await;
+    let newer = common::raw(&running.address, Version { major: 2, minor: 1 }, vec![unknown, known]).await;
     let mut held = running.session().await;
     assert_eq!(held.receive().await, Some(ack));
     drop(newer);

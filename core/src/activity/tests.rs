@@ -10,6 +10,7 @@ fn probe(counters: Counters) -> ProbeReport {
         uid: "u0".to_owned(),
         container: "main".to_owned(),
         state: ProbeState::Attached,
+        attach_points: Vec::new(),
         attached_at: Some(at(0)),
         ends: None,
         times: None,

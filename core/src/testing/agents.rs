@@ -160,6 +160,7 @@ fn new_report(probe: &Probe, spent: u64) -> ProbeReport {
         uid: probe.target.uid.clone(),
         container: probe.target.container.clone(),
         state: ProbeState::Detached,
+        attach_points: Vec::new(),
         attached_at: None,
         ends: None,
         times: probe.times,

@@ -30,13 +30,13 @@ pub fn chain_entry(
     asm.load(Width::U32, Reg::R1, LIST, off(members::CHAINED), "chained");
     asm.jump_if(Cond::Eq, Reg::R1, 0, out);
     let predicates = Predicates::begin(&mut asm, predicates);
-    progress_so_far(&mut asm, function.address, !predicates.is_empty());
+    progress_so_far(&mut asm, function, !predicates.is_empty());
     if !predicates.is_empty() {
         ask(&mut asm, function.number);
         predicates.evaluate(&mut asm);
     }
     every_probe(&mut asm, function.number, &predicates);
-    remember(&mut asm, function.address, out);
+    remember(&mut asm, function, out);
     tail(&mut asm, out);
     predicates.functions(&mut asm, context);
     let (attach, btf_id) = function.hook.attach(Point::Entry, &function.name);
@@ -74,7 +74,7 @@ fn tail(asm: &mut Asm, out: Label) {
     asm.exit();
 }
 
-fn progress_so_far(asm: &mut Asm, site: u64, has_predicates: bool) {
+fn progress_so_far(asm: &mut Asm, function: &ChainFunction, has_predicates: bool) {
     let fresh = asm.label("fresh");
     asm.mov(Reg::R1, 0);
     scope::veil(asm, Reg::R1, Reg::R2);
@@ -83,7 +83,7 @@ fn progress_so_far(asm: &mut Asm, site: u64, has_predicates: bool) {
     scope::refresh_state(asm);
     matching::settle(asm);
     if has_predicates {
-        stackwalk::recheck(asm, site);
+        stackwalk::recheck(asm, function);
     }
     asm.load(Width::U64, Reg::R1, STATE, off(task::PROGRESS), "progress");
     asm.store(Width::U64, Reg::Fp, BEFORE, Reg::R1, "progress before");
@@ -189,7 +189,7 @@ fn merge(asm: &mut Asm, word: i16, what: &'static str) {
     asm.store(Width::U64, Reg::Fp, word, Reg::R4, what);
 }
 
-fn remember(asm: &mut Asm, site: u64, out: Label) {
+fn remember(asm: &mut Asm, function: &ChainFunction, out: Label) {
     let known = asm.label("known");
     asm.note("an activation that advances nothing leaves no trace");
     asm.load(Width::U64, Reg::R1, Reg::Fp, GAIN, "gain");
@@ -197,5 +197,5 @@ fn remember(asm: &mut Asm, site: u64, out: Label) {
     asm.jump_if(Cond::Ne, STATE, 0, known);
     scope::make_state(asm, out);
     asm.bind(known);
-    matching::advance(asm, site, out);
+    matching::advance(asm, function, out);
 }

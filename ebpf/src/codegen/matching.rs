@@ -1,5 +1,6 @@
 //! The records of live activations. [`crate::model`] says the same in Rust.
 
+use super::ChainFunction;
 use super::frame::{self, BEFORE, DRAWS, GAIN, OPENED, SLOT, STATE};
 use crate::asm::{Alu, Asm, Cond, Label, Reg, Width};
 use crate::layout::{off, task};
@@ -34,7 +35,7 @@ pub(super) fn settle(asm: &mut Asm) {
 }
 
 /// Records the activation and what it advances; leaves for `out` where there is no room.
-pub(super) fn advance(asm: &mut Asm, site: u64, out: Label) {
+pub(super) fn advance(asm: &mut Asm, function: &ChainFunction, out: Label) {
     let most = i32::try_from(task::DEPTH_MAX).unwrap_or(0);
     asm.note("record the activation and advance");
     asm.load(Width::U64, Reg::R1, STATE, off(task::DEPTH), "depth");
@@ -44,8 +45,10 @@ pub(super) fn advance(asm: &mut Asm, site: u64, out: Label) {
     asm.load(Width::U64, Reg::R4, Reg::Fp, frame::TAG, "own tag");
     asm.store(Width::U64, Reg::R2, TAG, Reg::R4, "tag");
     asm.store(Width::U64, Reg::R2, RESTORED, Reg::R3, "progress before");
-    asm.wide(Reg::R4, site);
+    asm.wide(Reg::R4, function.address);
     asm.store(Width::U64, Reg::R2, off(task::SITES), Reg::R4, "site");
+    asm.wide(Reg::R4, u64::from(function.span));
+    asm.store(Width::U64, Reg::R2, off(task::SPANS), Reg::R4, "span");
     asm.alu(Alu::Add, Reg::R1, 1);
     asm.store(Width::U64, STATE, off(task::DEPTH), Reg::R1, "depth");
     asm.load(Width::U64, Reg::R4, Reg::Fp, GAIN, "gain");

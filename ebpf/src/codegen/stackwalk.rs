@@ -3,6 +3,7 @@
 //! Exits can be missed, and a record left behind by an earlier system call can look live. So before anything is
 //! injected the stack is read, innermost first, and must show the entry call of every record, the last first.
 
+use super::ChainFunction;
 use super::frame::{CTX, DISPROVED, STATE};
 use super::scope::veil;
 use crate::asm::{Alu, Asm, Cond, Helper, Label, Reg, Width};
@@ -28,12 +29,12 @@ pub(super) fn emit(asm: &mut Asm) {
 ///
 /// Such a record may be one whose exit was missed. The gate could not tell: it would find the function on the stack,
 /// for the sake of this activation, whose predicate may not hold.
-pub(super) fn recheck(asm: &mut Asm, site: u64) {
+pub(super) fn recheck(asm: &mut Asm, function: &ChainFunction) {
     let (record, doubtful, disproved, sound) =
         (asm.label("record"), asm.label("doubtful"), asm.label("stale"), asm.label("sound"));
     asm.note("has this function a record already?");
     asm.load(Width::U64, Reg::R5, STATE, off(task::DEPTH), "depth");
-    asm.wide(Reg::R2, site);
+    asm.wide(Reg::R2, function.address);
     asm.mov(Reg::R1, 0);
     asm.bind(record);
     asm.jump_if(Cond::Ge, Reg::R1, i32::try_from(task::DEPTH_MAX).unwrap_or(0), sound);
@@ -51,6 +52,8 @@ pub(super) fn recheck(asm: &mut Asm, site: u64) {
     asm.alu(Alu::Shl, Reg::R5, 3);
     asm.alu(Alu::Add, Reg::R5, STATE);
     asm.store(Width::U64, Reg::R5, off(task::SITES), Reg::R2, "site");
+    asm.wide(Reg::R2, u64::from(function.span));
+    asm.store(Width::U64, Reg::R5, off(task::SPANS), Reg::R2, "span");
     read_stack(asm);
     asm.load(Width::U64, Reg::R1, STATE, off(task::DEPTH), "depth");
     asm.alu(Alu::Add, Reg::R1, 1);
@@ -71,8 +74,6 @@ fn read_stack(asm: &mut Asm) {
 }
 
 const BYTES: i16 = off(8 * task::STACK_MAX);
-#[expect(clippy::cast_possible_wrap, reason = "a small number")]
-const SITE_SPAN: i32 = task::SITE_SPAN as i32;
 
 /// Finds the records, the innermost first. R0: bytes of return addresses; R1: how many records, and then those still
 /// to be found; R2: offset of the address under way.
@@ -89,6 +90,7 @@ fn scan(asm: &mut Asm, disproved: Label) {
     asm.mov(Reg::R4, Reg::R1);
     asm.alu(Alu::Shl, Reg::R4, 3);
     asm.alu(Alu::Add, Reg::R4, STATE);
+    asm.load(Width::U64, Reg::R3, Reg::R4, off(task::NO_SPAN), "span");
     asm.load(Width::U64, Reg::R4, Reg::R4, off(task::NO_SITE), "site");
     asm.mov(Reg::R5, STATE);
     asm.alu(Alu::Add, Reg::R5, Reg::R2);
@@ -105,13 +107,13 @@ fn scan(asm: &mut Asm, disproved: Label) {
 /// Holds every depth, 0 to [`task::DEPTH_MAX`].
 const DEPTHS: i32 = 63;
 
-/// R5 = 1 if it is below the span of a site, else 0. Uses R4.
+/// R5 = 1 if it is below the span in R3, else 0. Uses R4.
 ///
 /// Less the span it turns negative; but so it is where it was negative before.
 fn is_site(asm: &mut Asm) {
     asm.mov(Reg::R4, Reg::R5);
     asm.alu(Alu::Shr, Reg::R4, 63);
-    asm.alu(Alu::Sub, Reg::R5, SITE_SPAN);
+    asm.alu(Alu::Sub, Reg::R5, Reg::R3);
     asm.alu(Alu::Shr, Reg::R5, 63);
     asm.alu(Alu::Sub, Reg::R5, Reg::R4);
 }

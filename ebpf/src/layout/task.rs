@@ -19,8 +19,12 @@ pub const BEFORE: usize = TAGS + 8 * DEPTH_MAX;
 pub const NO_SITE: usize = BEFORE + 8 * DEPTH_MAX;
 /// Address of each activation's function.
 pub const SITES: usize = NO_SITE + 8;
+/// A word that stays 0, as [`NO_SITE`].
+pub const NO_SPAN: usize = SITES + 8 * DEPTH_MAX;
+/// How many bytes from there its return address may lie.
+pub const SPANS: usize = NO_SPAN + 8;
 /// Room for return addresses.
-pub const STACK: usize = SITES + 8 * DEPTH_MAX;
+pub const STACK: usize = SPANS + 8 * DEPTH_MAX;
 /// Return addresses kept: as many as `kernel.perf_event_max_stack` allows by default.
 pub const STACK_MAX: usize = 127;
 /// Size of the value in bytes.
@@ -44,6 +48,6 @@ mod tests {
     #[test]
     fn the_masks_of_the_programs_stay_inside_the_value() {
         assert_eq!(DEPTH_MAX, 32, "a depth is masked with 63, an index with 31");
-        const { assert!(NO_SITE + 8 * 63 + 8 <= SIZE && BEFORE + 8 * 31 + 8 == NO_SITE) };
+        const { assert!(NO_SPAN + 8 * 63 + 8 <= SIZE && BEFORE + 8 * 31 + 8 == NO_SITE) };
     }
 }

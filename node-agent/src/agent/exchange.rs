@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use faultline_core::inventory::{Injectability, KernelReport};
+use faultline_core::{
+    inventory::{Injectability, KernelReport},
+    report::AttachPoint,
+};
 use faultline_wire::{AgentMessage, client::Received, message::Welcome};
 
 use super::Wanted;
@@ -57,8 +60,8 @@ pub enum Input {
 pub struct Converged {
     /// Counters just before.
     pub before: BTreeMap<String, Tally>,
-    /// How each probe that was wanted fared.
-    pub outcomes: BTreeMap<String, Result<(), String>>,
+    /// How each probe that was wanted fared: what it is attached to, or why not.
+    pub outcomes: BTreeMap<String, Result<Vec<AttachPoint>, String>>,
     /// Counters and budgets just after.
     pub after: Observed,
 }
@@ -70,6 +73,8 @@ pub struct Observed {
     pub counters: BTreeMap<String, Tally>,
     /// What is spent of each remembered budget.
     pub spent: BTreeMap<BudgetName, u64>,
+    /// Runs of each attached program that the kernel passed over.
+    pub missed: BTreeMap<String, u64>,
 }
 
 /// Why the kernel is asked.

@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use faultline_core::{ledger::Generation, report::NodeReport};
+use faultline_core::{
+    ledger::Generation,
+    report::{AttachPoint, NodeReport},
+};
 use faultline_wire::{
     AgentMessage,
     client::Received,
@@ -51,6 +54,10 @@ pub struct Agent {
     session: Option<Link>,
     /// Attached probes and what they counted since.
     attached: BTreeMap<String, Tally>,
+    /// What they are attached to.
+    points: BTreeMap<String, Vec<AttachPoint>>,
+    /// Runs of each attached program that the kernel passed over, as last observed.
+    missed: BTreeMap<String, u64>,
     /// Why held probes are not attached.
     failures: BTreeMap<String, String>,
     /// Ends by the boot clock, worked out once for each end, so that a step of the wall clock moves none.
@@ -91,6 +98,8 @@ impl Agent {
             lease: Lease::default(),
             session: None,
             attached: BTreeMap::new(),
+            points: BTreeMap::new(),
+            missed: BTreeMap::new(),
             failures: BTreeMap::new(),
             ends: BTreeMap::new(),
             refresh_at: BootNanos::NEVER,

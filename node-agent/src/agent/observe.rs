@@ -13,7 +13,8 @@ use crate::{clock::Now, telemetry::Event};
 impl Agent {
     /// A set was tried: notes what is attached, what is not and why, and what the detached ones came to.
     pub(super) fn converged(&mut self, converged: Converged, now: Now, actions: &mut Vec<Action>) {
-        let Converged { before, outcomes, after: Observed { counters, spent } } = converged;
+        let Converged { before, outcomes, after: Observed { counters, spent, missed } } = converged;
+        self.missed = missed;
         self.converging = false;
         let again = std::mem::take(&mut self.again);
         self.charge(&spent);
@@ -22,6 +23,7 @@ impl Agent {
         for id in self.attached.keys().cloned().collect::<Vec<_>>() {
             if !attached.contains(&id) {
                 let last = self.attached.remove(&id).unwrap_or_default();
+                self.points.remove(&id);
                 self.fold(&id, before.get(&id).copied().unwrap_or(last));
                 let injections = self.ledger.probes.get(&id).map_or(0, |known| known.tally.injections);
                 actions.push(Action::Note(Event::Detached { id, injections }));
@@ -31,7 +33,10 @@ impl Agent {
         let mut began = false;
         for (id, result) in outcomes {
             match result {
-                Ok(()) => began |= self.is_attached(id, now, actions),
+                Ok(points) => {
+                    self.points.insert(id.clone(), points);
+                    began |= self.is_attached(id, now, actions);
+                }
                 Err(error) => self.has_failed(id, error, actions),
             }
         }
@@ -107,7 +112,8 @@ impl Agent {
         now: Now,
         actions: &mut Vec<Action>,
     ) {
-        let Observed { counters, spent } = observed;
+        let Observed { counters, spent, missed } = observed;
+        self.missed = missed;
         self.charge(&spent);
         for (id, tally) in counters {
             if let Some(known) = self.attached.get_mut(&id) {

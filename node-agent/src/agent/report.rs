@@ -1,5 +1,7 @@
 //! What is reported, and what is shown as metrics.
 
+use std::collections::BTreeMap;
+
 use faultline_core::report::{NodeReport, ProbeReport, ProbeState};
 use faultline_wire::AgentMessage;
 
@@ -32,6 +34,7 @@ impl Agent {
             uid: known.target.uid.clone(),
             container: known.target.container.clone(),
             state: self.state_of(id, now),
+            attach_points: self.points.get(id).cloned().unwrap_or_default(),
             attached_at: known.attached_at,
             ends: known.ends,
             times: known.times,
@@ -85,6 +88,12 @@ impl Agent {
             self.report_now(now, actions);
         }
         news
+    }
+
+    /// Runs that the kernel passed over, by program.
+    #[must_use]
+    pub fn missed(&self) -> &BTreeMap<String, u64> {
+        &self.missed
     }
 
     /// What the metrics show: one entry for each remembered probe.

@@ -133,13 +133,6 @@ impl Engine {
     pub fn believe_records(&mut self) {
         self.gates.believe_records();
     }
-
-    /// The programs attached now.
-    #[must_use]
-    pub fn programs(&self) -> Vec<ProgramStatus> {
-        let followers = self.followers.iter().flatten();
-        self.gates.programs().chain(self.functions.programs()).chain(followers).map(Live::status).collect()
-    }
 }
 
 impl Kernel for Engine {
@@ -153,6 +146,11 @@ impl Kernel for Engine {
 
     fn set_lease(&self, until: BootNanos) {
         self.maps.globals.store(globals::LEASE, until.0);
+    }
+
+    fn programs(&self) -> Vec<ProgramStatus> {
+        let followers = self.followers.iter().flatten();
+        self.gates.programs().chain(self.functions.programs()).chain(followers).map(Live::status).collect()
     }
 
     fn counters(&self) -> BTreeMap<ProbeId, Counters> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
     Attached, BootNanos, BudgetKey, Counters, FaultKind, FaultVerdict, Kernel, Mechanism, Preflight,
-    ProbeError, ProbeId, ProbeOutcome, ProbeSpec,
+    ProbeError, ProbeId, ProbeOutcome, ProbeSpec, ProgramStatus,
 };
 
 /// An in-memory kernel.
@@ -126,6 +126,10 @@ impl Kernel for FakeKernel {
         self.lease.set(until.0);
     }
 
+    fn programs(&self) -> Vec<ProgramStatus> {
+        Vec::new()
+    }
+
     fn counters(&self) -> BTreeMap<ProbeId, Counters> {
         self.probes.iter().map(|(id, (_, counters))| (*id, *counters)).collect()
     }
@@ -175,6 +179,10 @@ impl Kernel for SharedKernel {
 
     fn set_lease(&self, until: BootNanos) {
         self.lock().set_lease(until);
+    }
+
+    fn programs(&self) -> Vec<ProgramStatus> {
+        self.lock().programs()
     }
 
     fn counters(&self) -> BTreeMap<ProbeId, Counters> {

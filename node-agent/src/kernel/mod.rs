@@ -64,6 +64,9 @@ pub trait Kernel: Send {
     /// first call. Cheap enough for every renewal; may also move the end nearer.
     fn set_lease(&self, until: BootNanos);
 
+    /// The programs attached now.
+    fn programs(&self) -> Vec<ProgramStatus>;
+
     /// What each attached probe saw and did. Probes that are gone are not listed.
     fn counters(&self) -> BTreeMap<ProbeId, Counters>;
 

@@ -80,6 +80,7 @@ impl Performer {
             self.set_about();
         }
         self.metrics.show(agent.series(clock.now()));
+        self.metrics.show_missed(agent.missed().clone());
         Ok(())
     }
 

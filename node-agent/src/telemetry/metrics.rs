@@ -2,7 +2,7 @@
 
 mod probes;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use faultline_core::ledger::Generation;
 use faultline_wire::message::NackReason;
@@ -99,6 +99,11 @@ impl Metrics {
     /// What is shown of probes from now on.
     pub fn show(&self, series: Vec<Series>) {
         self.probes.show(series);
+    }
+
+    /// What is shown of programs from now on: runs that the kernel passed over.
+    pub fn show_missed(&self, missed: BTreeMap<String, u64>) {
+        self.probes.show_missed(missed);
     }
 
     /// The page, in the OpenMetrics text format.

@@ -34,7 +34,8 @@ fn every_fault_is_injected_by_every_combination_of_mechanisms_and_only_in_scope(
         {
             assert_eq!(sibling.ask(order).failed, 0, "{kprobes:?}: {order}");
             let tally = victim.ask(order);
-            assert_eq!((tally.failed, tally.errno), (failed, errno), "{kprobes:?}: {order}");
+            let counters = [&slab, &page, &bio].map(|spec| world.counters(spec));
+            assert_eq!((tally.failed, tally.errno), (failed, errno), "{kprobes:?}: {order}: {counters:?}");
         }
         for (spec, injections) in [(&slab, 15), (&page, 3), (&bio, 20)] {
             let counters = world.counters(spec);

@@ -163,7 +163,7 @@ impl Far {
 fn obeys_until_it_is_killed() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
     let (pins, root) = orders.split_once(' ').unwrap();
-    let config = EngineConfig { pins: pins.into(), protected: Vec::new() };
+    let config = EngineConfig { pins: pins.into(), ..EngineConfig::default() };
     let mut far = Far { engine: Engine::open(&config).unwrap(), bases: BTreeMap::new() };
     println!("reply:");
     for order in std::io::stdin().lines() {

@@ -35,7 +35,7 @@ impl Machine {
         let name = format!("faultline-stress-{}-{}", std::process::id(), boot_ns());
         let root = Path::new("/sys/fs/cgroup").join(&name);
         fs::create_dir(&root).unwrap();
-        let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(&name), protected: Vec::new() };
+        let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(&name), ..EngineConfig::default() };
         let machine = Self { config, root, _turn: turn };
         for container in 0..containers {
             fs::create_dir(machine.container(container)).unwrap();

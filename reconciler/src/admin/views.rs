@@ -7,7 +7,7 @@ use faultline_core::{
     activity::{Activities, Activity},
     inventory::KernelReport,
     ledger::{Generation, RunKey},
-    report::Counters,
+    report::{AttachPoint, Counters},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -173,6 +173,9 @@ pub struct TargetView {
     pub node: String,
     /// How the node's kernel injects; `None`: not known yet.
     pub mechanism: Option<String>,
+    /// What its programs are attached to, and how, as the node's agent last said.
+    #[serde(default)]
+    pub attach_points: Vec<AttachPoint>,
     /// How far its probe has come, as the node's agent last said.
     pub activity: Activity,
     /// The same in words, with what was counted.

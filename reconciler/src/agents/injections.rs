@@ -78,6 +78,7 @@ mod tests {
             uid: (*uid).to_owned(),
             container: "main".to_owned(),
             state: ProbeState::Attached,
+            attach_points: Vec::new(),
             attached_at: None,
             ends: None,
             times: None,

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use clap::Args;
 use faultline_api::ExperimentId;
+use faultline_core::report::AttachPoint;
 
 use super::{
     CliError, Outcome,
@@ -105,6 +106,9 @@ fn text(explanation: &Explanation) -> String {
         let how = target.mechanism.as_ref().map_or_else(String::new, |how| format!(" by {how}"));
         line("target", format!("{} on {} in slot {}{how}", target.container, target.node, target.slot));
         line("", target.message.clone());
+        for AttachPoint { function, mechanism } in &target.attach_points {
+            line("", format!("{function} by {mechanism}"));
+        }
         if let Some(warning) = &target.warning {
             line("", format!("warning: {warning}"));
         }
@@ -156,6 +160,7 @@ mod tests {
             json!({
                 "slot": slot, "container": "shop/web/main", "node": "n1", "mechanism": "fmod_ret",
                 "activity": activity, "message": message, "warning": warning, "attached": null,
+                "attachPoints": [{ "function": "path_mount", "mechanism": "fentry/fexit" }],
                 "counters": counters, "connected": true, "heard": null,
             })
         };
@@ -184,9 +189,11 @@ chaos/web
   selected    2 of 2 matched pods can be hit
   target      shop/web/main on n1 in slot 0 by fmod_ret
               attached for 3m0s; injected 4 times
+              path_mount by fentry/fexit
               warning: missed returns: 3
   target      shop/web/main on n1 in slot 1 by fmod_ret
               attached for 3m0s; never reached
+              path_mount by fentry/fexit
 ";
         assert_eq!(text(&explanation.unwrap()), expected);
     }

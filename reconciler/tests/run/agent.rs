@@ -117,6 +117,7 @@ impl FakeAgent {
                 uid: probe.target.uid.clone(),
                 container: probe.target.container.clone(),
                 state: ProbeState::Attached,
+                attach_points: Vec::new(),
                 attached_at: Some(self.attached_at),
                 ends: probe.ends,
                 times: probe.times,

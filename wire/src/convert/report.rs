@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use faultline_api::Fault;
 use faultline_core::{
     inventory::{Injectability, KernelReport},
-    report::{Counters, NodeReport, ProbeReport, ProbeState},
+    report::{AttachPoint, Counters, NodeReport, ProbeReport, ProbeState},
 };
 
 use super::values::{bounded, cut, fault, fault_out, generation, instant, instant_out, name, required, text};
-use crate::{error::WireError, limits::MAX_PROBES, node::node_name, pb};
+use crate::{
+    error::WireError,
+    limits::{MAX_FRAMES, MAX_PROBES},
+    node::node_name,
+    pb,
+};
 
 impl TryFrom<pb::NodeReport> for NodeReport {
     type Error = WireError;
@@ -108,7 +113,10 @@ impl TryFrom<pb::ProbeReport> for ProbeReport {
             times,
             spent,
             counters,
+            attach_points,
         } = value;
+        // Those of the frames, and the target.
+        bounded("probe_report.attach_points", attach_points.len(), MAX_FRAMES + 1)?;
         Ok(Self {
             id: name("probe_report.id", id)?,
             run: required("probe_report.run", run)?.try_into()?,
@@ -116,6 +124,7 @@ impl TryFrom<pb::ProbeReport> for ProbeReport {
             uid: name("probe_report.uid", uid)?,
             container: name("probe_report.container", container)?,
             state: required("probe_report.state", state)?.try_into()?,
+            attach_points: attach_points.into_iter().map(AttachPoint::try_from).collect::<Result<_, _>>()?,
             attached_at: instant("probe_report.attached_at", attached_at)?,
             ends: instant("probe_report.ends", ends)?,
             times,
@@ -127,8 +136,20 @@ impl TryFrom<pb::ProbeReport> for ProbeReport {
 
 impl From<&ProbeReport> for pb::ProbeReport {
     fn from(report: &ProbeReport) -> Self {
-        let ProbeReport { id, run, slot, uid, container, state, attached_at, ends, times, spent, counters } =
-            report;
+        let ProbeReport {
+            id,
+            run,
+            slot,
+            uid,
+            container,
+            state,
+            attach_points,
+            attached_at,
+            ends,
+            times,
+            spent,
+            counters,
+        } = report;
         Self {
             id: id.clone(),
             run: Some(run.into()),
@@ -141,7 +162,24 @@ impl From<&ProbeReport> for pb::ProbeReport {
             times: *times,
             spent: Some(*spent),
             counters: Some((*counters).into()),
+            attach_points: attach_points.iter().map(pb::AttachPoint::from).collect(),
         }
+    }
+}
+
+impl TryFrom<pb::AttachPoint> for AttachPoint {
+    type Error = WireError;
+    fn try_from(pb::AttachPoint { function, mechanism }: pb::AttachPoint) -> Result<Self, WireError> {
+        Ok(Self {
+            function: name("attach_point.function", function)?,
+            mechanism: text("attach_point.mechanism", mechanism)?,
+        })
+    }
+}
+
+impl From<&AttachPoint> for pb::AttachPoint {
+    fn from(AttachPoint { function, mechanism }: &AttachPoint) -> Self {
+        Self { function: function.clone(), mechanism: cut(mechanism) }
     }
 }
 

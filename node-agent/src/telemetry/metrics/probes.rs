@@ -75,13 +75,21 @@ struct ProbeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProgramLabels {
+    program: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
     state: &'static str,
 }
 
 /// Shows probes as they were last observed.
 #[derive(Debug, Default)]
-pub(super) struct Probes(Mutex<Arc<[Series]>>);
+pub(super) struct Probes {
+    series: Mutex<Arc<[Series]>>,
+    missed: Mutex<BTreeMap<String, u64>>,
+}
 
 /// What is shown of the probes of the same labels, such as two that one container had in turn.
 #[derive(Default)]
@@ -94,12 +102,17 @@ struct Shown {
 impl Probes {
     /// From now on these.
     pub(super) fn show(&self, series: Vec<Series>) {
-        *self.lock() = series.into();
+        *lock(&self.series) = series.into();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<[Series]>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// And of their programs, these runs that the kernel passed over.
+    pub(super) fn show_missed(&self, missed: BTreeMap<String, u64>) {
+        *lock(&self.missed) = missed;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn by_labels(series: &[Series]) -> BTreeMap<ProbeLabels, Shown> {
@@ -136,7 +149,7 @@ fn states(series: &[Series]) -> [(&'static str, i64); 3] {
 impl Collector for Probes {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         // One observation for the whole page, whatever is observed meanwhile.
-        let series = Arc::clone(&self.lock());
+        let series = Arc::clone(&lock(&self.series));
         let shown = by_labels(&series);
         let help = "1 while a desired probe is attached, 0 while it is not; nothing once it is not desired";
         let mut metric = describe(&mut encoder, "attached", help, MetricType::Gauge)?;
@@ -150,6 +163,11 @@ impl Collector for Probes {
             for (labels, shown) in &shown {
                 ConstCounter::new(count(&shown.tally)).encode(metric.encode_family(labels)?)?;
             }
+        }
+        let help = "Runs of attached programs that the kernel passed over";
+        let mut metric = describe(&mut encoder, "missed_runs", help, MetricType::Counter)?;
+        for (program, missed) in lock(&self.missed).iter() {
+            ConstCounter::new(*missed).encode(metric.encode_family(&ProgramLabels { program: program.clone() })?)?;
         }
         let help = "Probes of the desired set by state";
         let mut metric = describe(&mut encoder, "probes", help, MetricType::Gauge)?;

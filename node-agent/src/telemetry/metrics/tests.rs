@@ -132,6 +132,7 @@ fn every_reason_and_every_count_of_the_node_is_there_from_the_start() {
 fn the_documentation_has_one_row_for_each_metric_and_no_other() {
     let metrics = Metrics::new("node-a");
     metrics.show(vec![series("pod-1", 1)]);
+    metrics.show_missed(BTreeMap::from([("kretprobe/path_mount".into(), 2)]));
     let (_, table) = include_str!("../../../METRICS.md").split_once("|---|---|---|\n").unwrap();
     assert_eq!(table, rows(&metrics.page().unwrap()));
 }

@@ -260,6 +260,7 @@ fn target_view(probe: &ProbeStatus<'_>, now: Timestamp) -> TargetView {
         container: probe.container.clone(),
         node: probe.node.to_owned(),
         mechanism: probe.mechanism.map(str::to_owned),
+        attach_points: probe.report.map(|report| report.attach_points.clone()).unwrap_or_default(),
         activity: probe.activity,
         message: probe.in_words(now),
         warning: probe.counters().warning(),

@@ -107,6 +107,7 @@ impl Rehearsal {
                 } else {
                     ProbeState::Attached
                 },
+                attach_points: Vec::new(),
                 attached_at: (!failing).then(|| self.clock.now() - SignedDuration::from_millis(3)),
                 ends: None,
                 times: probe.times,

@@ -94,6 +94,7 @@ fn attached(counters: Counters) -> ProbeReport {
         uid: "u1".to_owned(),
         container: "main".to_owned(),
         state: ProbeState::Attached,
+        attach_points: Vec::new(),
         attached_at: Some(noon()),
         ends: None,
         times: None,
