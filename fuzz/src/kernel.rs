@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use faultline_ebpf::{
     btf::{Btf, BtfBuilder},
-    codegen::{ChainFunction, Predicate, chain_entry},
+    codegen::{ChainFunction, Hook, Predicate, chain_entry},
     facts::Facts,
     predicate::{Function, Ir},
     symbol,
@@ -51,7 +51,7 @@ impl Kernel {
         let function = ChainFunction {
             name: "f".into(),
             number: 1,
-            btf_id: 7,
+            hook: Hook::Trampoline { btf_id: 7 },
             address: 0xffff_ffff_8100_0000,
             span: 10,
         };
@@ -118,7 +118,7 @@ pub fn types() -> Vec<u8> {
         btf.structure("outer", 32, &[("node", node_pointer, 0), ("own", long, 64), ("raw", pointer, 128)]);
     let outer = btf.pointer(outer);
     let pair = btf.structure("pair", 16, &[("at", node_pointer, 0), ("small", short, 64)]);
-    let registers = ["di", "si", "dx", "r10", "r8", "r9"].map(|name| (name, long));
+    let registers = ["di", "si", "dx", "r10", "r8", "r9", "cx", "sp"].map(|name| (name, long));
     let registers: Vec<_> = (0_u32..).zip(registers).map(|(nth, (name, of))| (name, of, 64 * nth)).collect();
     let registers = btf.structure("pt_regs", 168, &registers);
     let registers = btf.pointer(registers);

@@ -4,7 +4,7 @@ use faultline_api::Predicate as Text;
 use faultline_ebpf::{
     Target,
     btf::{Btf, Param, Type},
-    codegen::{ChainFunction, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, gate},
+    codegen::{ChainFunction, Hook, Predicate, cgroup_made, cgroup_removed, chain_entry, chain_exit, gate},
     facts::TargetFacts,
     predicate::{Ir, read},
 };
@@ -39,7 +39,8 @@ pub fn run(input: &[u8]) {
         let predicates = predicates(kernel, name, &mut choices);
         let number = u16::try_from(number).expect("there are few");
         let address = 0xffff_ffff_8100_0000 ^ choices.number();
-        let function = ChainFunction { name: name.to_owned(), number, btf_id: 7, address, span: 10 };
+        let hook = *choices.of(&[Hook::Trampoline { btf_id: 7 }, Hook::Kprobe { address }]);
+        let function = ChainFunction { name: name.to_owned(), number, hook, address, span: 10 };
         if let Ok(entry) = chain_entry(&kernel.facts, &function, &predicates, choices.number()) {
             program::check(&entry.link(|_| 3));
         }

@@ -167,7 +167,8 @@ impl Collector for Probes {
         let help = "Runs of attached programs that the kernel passed over";
         let mut metric = describe(&mut encoder, "missed_runs", help, MetricType::Counter)?;
         for (program, missed) in lock(&self.missed).iter() {
-            ConstCounter::new(*missed).encode(metric.encode_family(&ProgramLabels { program: program.clone() })?)?;
+            ConstCounter::new(*missed)
+                .encode(metric.encode_family(&ProgramLabels { program: program.clone() })?)?;
         }
         let help = "Probes of the desired set by state";
         let mut metric = describe(&mut encoder, "probes", help, MetricType::Gauge)?;
