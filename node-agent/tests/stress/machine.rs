@@ -78,9 +78,11 @@ pub(crate) fn container_in(root: &Path, container: usize) -> PathBuf {
     root.join(format!("c{container}"))
 }
 
-/// A number that whoever starts the test may set.
+/// A number that whoever boots the machine may set, on the kernel's command line.
 pub(crate) fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+    let words = fs::read_to_string("/proc/cmdline").unwrap();
+    let value = words.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    value.map_or(default, |value| value.parse().unwrap())
 }
 
 /// The boot clock, in nanoseconds.

@@ -2,13 +2,15 @@
 //! is held against what a program of this test counts, and against what the victims say themselves.
 //! `cargo lab test --kernel 6.12 --cpus 4 --append preempt=full --package faultline-node-agent --bin none --test stress`
 //!
-//! `FAULTLINE_STRESS_SEED` and `FAULTLINE_STRESS_EPOCHS` in the guest make the storm another one, or a longer one.
+//! On the kernel's command line, `stress.seed` makes the storm another one, and `stress.epochs` a longer one:
+//! `--append "preempt=full stress.seed=7 stress.epochs=100" --timeout 7200`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its machine does")]
 
 mod agent;
 mod book;
 mod budget;
 mod dice;
+mod epoch;
 mod experiments;
 mod machine;
 mod proof;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use faultline_node_agent::kernel::Alone;
 
 use crate::agent::{Agent, Counted, converge_order};
-use crate::book::Book;
 use crate::dice::Dice;
+use crate::epoch::Epoch;
 use crate::experiments::{CALL, COPY, Experiment, Shape};
 use crate::machine::{Machine, boot_ns, complaints, in_ms, setting};
 use crate::proof::nothing_at;
@@ -50,25 +50,11 @@ struct Storm {
     last_id: u64,
 }
 
-/// One epoch.
-struct Epoch {
-    book: Book,
-    /// What there is to choose from, as it was last edited; `times` is the most that was ever granted.
-    pool: Vec<Experiment>,
-    /// What is attached.
-    set: Vec<Experiment>,
-    /// Everything that was ever to be attached.
-    used: Vec<Experiment>,
-    lease: u64,
-    log: Vec<String>,
-}
-
 #[test]
 fn nothing_is_injected_out_of_scope_after_a_deadline_or_over_budget() {
     let Some(machine) = Machine::new(CONTAINERS) else { return };
-    let seed = setting("FAULTLINE_STRESS_SEED", 1);
-    let epochs = setting("FAULTLINE_STRESS_EPOCHS", EPOCHS);
-    println!("FAULTLINE_STRESS_SEED={seed} FAULTLINE_STRESS_EPOCHS={epochs}");
+    let (seed, epochs) = (setting("stress.seed", 1), setting("stress.epochs", EPOCHS));
+    println!("stress.seed={seed} stress.epochs={epochs}");
     let mut storm = Storm::gather(machine, seed);
     for epoch in 0..epochs {
         storm.epoch(epoch);
@@ -88,7 +74,7 @@ impl Storm {
     }
 
     fn epoch(&mut self, number: u64) {
-        let mut epoch = Epoch::new((0..POOL).map(|_| self.invent()).collect());
+        let mut epoch = Epoch::new((0..POOL).map(|_| self.invent()).collect(), CONTAINERS);
         self.victims.iter_mut().for_each(Victim::go);
         epoch.set_lease(self.agent(), in_ms(LONG).0);
         for _ in 0..ORDERS {
@@ -110,8 +96,9 @@ impl Storm {
         }
         self.let_them_work();
         let counted = self.agent().counted();
-        let missed = self.agent().missed();
-        epoch.log.push(format!("engine: {missed:?} runs dropped; {counted:?}"));
+        let [all, exits] = self.agent().missed();
+        println!("the kernel dropped {all} runs of the engine's programs, {exits} of them at exits");
+        epoch.log.push(format!("{counted:?}"));
         counted
     }
 
@@ -262,25 +249,5 @@ impl Storm {
         let set = self.choose(&mut epoch.pool);
         epoch.set_lease(self.agent(), in_ms(LONG).0);
         epoch.converge(self.agent(), set);
-    }
-}
-
-impl Epoch {
-    fn new(pool: Vec<Experiment>) -> Self {
-        let (set, used, log) = (Vec::new(), Vec::new(), Vec::new());
-        Self { book: Book::new(CONTAINERS), pool, set, used, lease: 0, log }
-    }
-
-    fn converge(&mut self, agent: &mut Agent, set: Vec<Experiment>) {
-        self.log.push(format!("{} converge {set:?}", boot_ns()));
-        self.used.extend(&set);
-        self.book.order(&set, self.lease, || agent.converge(&set));
-        self.set = set;
-    }
-
-    fn set_lease(&mut self, agent: &mut Agent, until: u64) {
-        self.log.push(format!("{} lease {until}", boot_ns()));
-        self.book.order(&self.set, until, || agent.lease(until));
-        self.lease = until;
     }
 }
