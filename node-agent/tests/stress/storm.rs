@@ -34,7 +34,7 @@ const ORDERS: u64 = 8;
 const PACE: u64 = 10;
 
 /// Epochs in an ordinary run of the tests.
-const EPOCHS: u64 = 5;
+const EPOCHS: u64 = 4;
 
 /// Longer than any epoch, in milliseconds.
 const LONG: u64 = 600_000;
