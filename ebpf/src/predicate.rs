@@ -8,6 +8,7 @@ mod held;
 mod ir;
 mod macros;
 mod ty;
+mod undescribed;
 mod verdict;
 
 use faultline_api::{
@@ -27,11 +28,26 @@ pub use ir::{Ir, MAX_TEXT, Op, Space};
 pub struct Function<'a> {
     /// The kernel's types.
     pub btf: &'a Btf,
-    /// The function's BTF id.
+    /// The function's BTF id; [`UNDESCRIBED`] where it has none.
     pub id: u32,
     /// Whether it is a system call's entry, whose only parameter is the caller's registers.
     pub is_syscall: bool,
 }
+
+impl Function<'_> {
+    /// What to do about parameters that nothing names.
+    fn undeclared(self) -> Option<&'static str> {
+        if self.is_syscall {
+            return Some("declare what the system call takes in `parameters`, as its manual page does");
+        }
+        let is_undescribed = self.id == UNDESCRIBED;
+        is_undescribed
+            .then_some("declare what it takes in `parameters`: the kernel does not describe this function")
+    }
+}
+
+/// The BTF id of functions that the kernel does not describe: that of `void`.
+pub const UNDESCRIBED: u32 = 0;
 
 /// Where a system call's arguments stand in `pt_regs`, in their order.
 const REGISTERS: [&str; 6] = ["di", "si", "dx", "r10", "r8", "r9"];
@@ -56,7 +72,7 @@ pub fn check(function: Function<'_>, declared: Option<&[Parameter]>, expr: &Expr
     let mut names = parameters(function, declared).map_err(Problems::Parameters)?;
     named_once(declared.unwrap_or_default()).map_err(Problems::Parameters)?;
     names.extend(current(function.btf));
-    let undeclared = function.is_syscall && declared.is_none();
+    let undeclared = declared.is_none().then_some(function).and_then(Function::undeclared);
     // What a system call takes as a number may be an address of its caller's.
     let numbers = if function.is_syscall { Space::User } else { Space::Kernel };
     let mut checker = Checker { btf: function.btf, names: &names, undeclared, numbers, problems: Vec::new() };
@@ -99,6 +115,9 @@ fn current(btf: &Btf) -> Option<Known> {
 fn parameters(function: Function<'_>, declared: Option<&[Parameter]>) -> Result<Vec<Known>, Vec<Problem>> {
     if function.is_syscall {
         return of_syscall(function.btf, declared.unwrap_or_default());
+    }
+    if function.id == UNDESCRIBED {
+        return undescribed::parameters(function.btf, declared.unwrap_or_default());
     }
     let own = function.btf.params(function.id).unwrap_or_default();
     match declared {

@@ -2,6 +2,7 @@
 
 use super::frame::{CTX, TAG};
 use crate::asm::{Alu, Asm, Attach, Helper, Reg, Width};
+use crate::btf::{Btf, Param};
 use crate::facts::{ARGUMENTS, Registers};
 use crate::layout::off;
 
@@ -40,6 +41,15 @@ impl Hook {
             Self::Trampoline { .. } => usize::MAX,
             Self::Kprobe { .. } => ARGUMENTS,
         }
+    }
+
+    /// Whether the words of the parameters are where programs look for them: registers hold no struct that is larger
+    /// than one.
+    #[must_use]
+    pub fn takes(self, btf: &Btf, function: u32) -> bool {
+        let params = btf.params(function).unwrap_or_default();
+        let fits = |param: &Param<'_>| btf.size_of(param.type_id).is_none_or(|bytes| bytes <= 8);
+        matches!(self, Self::Trampoline { .. }) || params.iter().all(fits)
     }
 
     /// What the program is attached to, and the BTF id that goes with it.

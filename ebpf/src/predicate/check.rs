@@ -31,8 +31,8 @@ pub(super) type Checked<T> = Result<T, Wrong>;
 pub(super) struct Checker<'a> {
     pub(super) btf: &'a Btf,
     pub(super) names: &'a [Known],
-    /// Whether it is about a system call whose arguments are not declared: the kernel does not name them.
-    pub(super) undeclared: bool,
+    /// What to do where the parameters are not declared, and the kernel does not name them either.
+    pub(super) undeclared: Option<&'static str>,
     /// Whose addresses numbers are that are cast to pointers.
     pub(super) numbers: Space,
     pub(super) problems: Vec<Problem>,
@@ -183,9 +183,7 @@ impl Checker<'_> {
         let known: Vec<_> = names.filter(|name| !name.is_empty()).collect();
         let help = match nearest {
             Some(near) => format!("did you mean `{near}`?"),
-            None if self.undeclared => {
-                "declare what the system call takes in `parameters`, as its manual page does".to_owned()
-            }
+            None if let Some(help) = self.undeclared => help.to_owned(),
             None => format!("known here: {}, and the constants of the kernel's enums", known.join(", ")),
         };
         self.fail(span, format!("nothing here is called `{name}`"), Some(help))

@@ -423,3 +423,24 @@ fn declarations_that_go_in_circles_are_refused() {
     let checked = check(Function { btf: &btf, id, is_syscall: false }, Some(&declared), &parse("x").unwrap());
     assert!(matches!(checked, Err(Problems::Parameters(_))));
 }
+
+#[test]
+fn a_function_that_the_kernel_does_not_describe_takes_what_is_declared() {
+    let btf = kernel();
+    let function = Function { btf: &btf, id: UNDESCRIBED, is_syscall: false };
+    let of = |parameters: Option<&str>, text: &str| {
+        let declared =
+            parameters.map(|parameters| faultline_api::predicate::parse_parameters(parameters).unwrap());
+        check(function, declared.as_deref(), &parse(text).unwrap())
+    };
+    let condition = of(Some("void *first, unsigned int second"), "second == 4").unwrap();
+    assert_eq!(condition, Ir::binary(Op::Eq, Ir::Argument(1).narrow(32, false), Ir::Const(4)));
+    let Err(Problems::Predicate(problems)) = of(None, "second == 4") else { panic!() };
+    let help = "declare what it takes in `parameters`: the kernel does not describe this function";
+    assert_eq!(problems[0].help.as_deref(), Some(help));
+    let Err(Problems::Parameters(problems)) = of(Some("struct none_such *p, struct task_struct t"), "1")
+    else {
+        panic!()
+    };
+    assert!(problems.last().unwrap().message.starts_with("no register holds"), "{problems:?}");
+}

@@ -11,7 +11,7 @@ use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::MAX_FUNCTIONS;
 use faultline_ebpf::layout::globals::Unit;
 use faultline_ebpf::layout::task::SITE_SPAN;
-use faultline_ebpf::predicate::Function as Signature;
+use faultline_ebpf::predicate::{Function as Signature, UNDESCRIBED};
 use faultline_ebpf::symbol;
 
 use super::engine::Kprobes;
@@ -37,6 +37,8 @@ struct Function {
     entry: Live,
     exit: Live,
     at: ChainFunction,
+    /// Its BTF id, or [`UNDESCRIBED`].
+    id: u32,
     mechanism: Mechanism,
     predicates: Predicates,
 }
@@ -44,11 +46,11 @@ struct Function {
 /// All functions in use.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
-    /// By BTF id: a function carries one pair of programs however often and however spelt chains name it. Two pairs
+    /// By address: a function carries one pair of programs however often and however spelt chains name it. Two pairs
     /// would take each other's records for activations that are over.
-    live: BTreeMap<u32, Function>,
+    live: BTreeMap<u64, Function>,
     /// What the names in chains mean.
-    meant: BTreeMap<String, u32>,
+    meant: BTreeMap<String, u64>,
 }
 
 /// What attaching draws on.
@@ -123,15 +125,15 @@ impl Functions {
         let found = if fresh.is_empty() { Vec::new() } else { look_up(&fresh, ground.types) };
         for (name, found) in found {
             match found.and_then(|found| self.meet(&name, found, ground)) {
-                Ok(id) => drop(self.meant.insert(name, id)),
+                Ok(address) => drop(self.meant.insert(name, address)),
                 Err(error) => drop(resolved.insert(name, Err(error))),
             }
         }
         // Several names may mean one function: it is given the predicates of all at once.
-        for (id, names) in self.names(wanted) {
+        for (address, names) in self.names(wanted) {
             let all = names.iter().filter_map(|name| wanted.get(name)).flatten().copied().collect();
-            if let Some(function) = self.live.get_mut(&id) {
-                let carried = function.carry(id, &all, ground);
+            if let Some(function) = self.live.get_mut(&address) {
+                let carried = function.carry(&all, ground);
                 resolved.extend(names.iter().map(|name| ((*name).to_owned(), carried.clone())));
             }
         }
@@ -139,29 +141,29 @@ impl Functions {
     }
 
     /// The functions that names mean, each with those names.
-    fn names<'a>(&self, wanted: &Wanted<'a>) -> BTreeMap<u32, Vec<&'a str>> {
-        let mut names: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    fn names<'a>(&self, wanted: &Wanted<'a>) -> BTreeMap<u64, Vec<&'a str>> {
+        let mut names: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
         for name in wanted.keys() {
-            if let Some(id) = self.meant.get(*name) {
-                names.entry(*id).or_default().push(name);
+            if let Some(address) = self.meant.get(*name) {
+                names.entry(*address).or_default().push(name);
             }
         }
         names
     }
 
     /// A function that was found carries its programs from now on, as yet without predicates.
-    fn meet(&mut self, name: &str, found: Found, ground: &mut Ground<'_>) -> Result<u32, ProbeError> {
-        if !self.live.contains_key(&found.btf_id) {
+    fn meet(&mut self, name: &str, found: Found, ground: &mut Ground<'_>) -> Result<u64, ProbeError> {
+        if !self.live.contains_key(&found.address) {
             let function = self.attach(name, &found, ground)?;
-            self.live.insert(found.btf_id, function);
+            self.live.insert(found.address, function);
         }
-        Ok(found.btf_id)
+        Ok(found.address)
     }
 
     /// Detaches all but the `used` ones.
     pub(super) fn keep(&mut self, used: &BTreeSet<&str>) {
         self.meant.retain(|name, _| used.contains(name.as_str()));
-        self.live.retain(|id, _| self.meant.values().any(|meant| meant == id));
+        self.live.retain(|address, _| self.meant.values().any(|meant| meant == address));
     }
 
     /// The programs attached.
@@ -175,27 +177,34 @@ impl Functions {
         let number = (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number));
         let full = ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) };
         let number = number.ok_or(full)?;
-        let Found { name: ref spelt, btf_id, address } = *found;
+        let Found { name: ref spelt, id, address } = *found;
         let at = |hook, span| ChainFunction { name: spelt.clone(), number, hook, address, span };
-        let trampoline = match ground.kprobes.frames {
-            true => Err(FORCED.to_owned()),
-            false => Self::pair(at(Hook::Trampoline { btf_id }, SITE_SPAN), Mechanism::Trampoline, ground)
-                .map_err(|error| format!("fentry/fexit: {error}")),
+        let trampoline = match (id, ground.kprobes.frames) {
+            (UNDESCRIBED, _) => Err("fentry/fexit: the kernel's types do not describe it".to_owned()),
+            (_, true) => Err(FORCED.to_owned()),
+            (btf_id, false) => {
+                Self::pair(at(Hook::Trampoline { btf_id }, SITE_SPAN), id, Mechanism::Trampoline, ground)
+                    .map_err(|error| format!("fentry/fexit: {error}"))
+            }
         };
         trampoline.or_else(|instead| {
-            let mechanism = Mechanism::Kprobes { instead: instead.clone() };
-            let span =
-                kprobes::size(address).map_err(|error| trouble("read /proc/kallsyms", error.to_string()))?;
-            Self::pair(at(Hook::Kprobe { address }, span), mechanism, ground).map_err(|error| {
+            let refused = |error: String| {
                 let reason = format!("{instead}; kprobe/kretprobe: {error}");
                 ProbeError::NotAttachable { name: name.to_owned(), reason }
-            })
+            };
+            kprobes::traced(spelt).map_err(|error| refused(error.to_owned()))?;
+            let span =
+                kprobes::size(address).map_err(|error| trouble("read /proc/kallsyms", error.to_string()))?;
+            let mechanism = Mechanism::Kprobes { instead: instead.clone() };
+            Self::pair(at(Hook::Kprobe { address }, span), id, mechanism, ground)
+                .map_err(|error| refused(error.to_string()))
         })
     }
 
     /// The exit program first: the other way round, activations under way would leave records behind.
     fn pair(
         at: ChainFunction,
+        id: u32,
         mechanism: Mechanism,
         ground: &mut Ground<'_>,
     ) -> Result<Function, AttachError> {
@@ -203,7 +212,7 @@ impl Functions {
         let (generation, entry) =
             ground.attach(|facts, generation| chain_entry(facts, &at, &[], generation))?;
         ground.maps.globals.store(Unit::Function(at.number).offset(), generation);
-        Ok(Function { entry, exit, at, mechanism, predicates: Predicates::default() })
+        Ok(Function { entry, exit, at, id, mechanism, predicates: Predicates::default() })
     }
 }
 
@@ -212,16 +221,17 @@ impl Function {
     /// new one is attached, takes over, and only then the old one goes. The exit program stays as it is.
     fn carry(
         &mut self,
-        id: u32,
         wanted: &BTreeSet<&Predicate>,
         ground: &mut Ground<'_>,
     ) -> Result<Carried, ProbeError> {
-        let Self { entry, at, mechanism, predicates, .. } = self;
+        let Self { entry, at, id, mechanism, predicates, .. } = self;
+        let id = *id;
         let types = ground.types;
         let is_syscall = symbol::is_syscall(&at.name);
         let compile = |predicate: &Predicate| {
             let condition = compile(Signature { btf: types.get()?, id, is_syscall }, predicate)?;
-            if usize::from(condition.arguments()) > at.hook.arguments() {
+            let is_beyond = usize::from(condition.arguments()) > at.hook.arguments();
+            if is_beyond || condition.arguments() > 0 && !at.hook.takes(types.get()?, id) {
                 let text = predicate.text.clone();
                 return Err(ProbeError::Predicate { text, reason: BEYOND_REGISTERS.to_owned() });
             }
@@ -250,7 +260,8 @@ fn not_attachable(name: &str, error: &AttachError) -> ProbeError {
 struct Found {
     /// As the kernel spells it.
     name: String,
-    btf_id: u32,
+    /// Its BTF id, or [`UNDESCRIBED`].
+    id: u32,
     address: u64,
 }
 
@@ -265,13 +276,13 @@ fn look_up(names: &[&str], types: &Types) -> Vec<(String, Result<Found, ProbeErr
 
 fn find_function(name: &str, btf: &Btf, table: &BTreeMap<String, Symbol>) -> Result<Found, ProbeError> {
     for name in symbol::spellings(name) {
-        let Some(btf_id) = btf.functions(&name).next() else { continue };
+        let id = btf.functions(&name).next().unwrap_or(UNDESCRIBED);
         match table.get(&name).map(|symbol| symbol.addresses.as_slice()).unwrap_or_default() {
             [] => {}
             [0] => {
                 return Err(ProbeError::NotAttachable { name, reason: "its address is hidden".to_owned() });
             }
-            [address] => return Ok(Found { name, btf_id, address: *address }),
+            [address] => return Ok(Found { name, id, address: *address }),
             several => return Err(ProbeError::AmbiguousFunction { name, count: several.len() }),
         }
     }

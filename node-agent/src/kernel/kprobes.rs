@@ -30,6 +30,38 @@ pub(super) fn attach(program: BorrowedFd<'_>, address: u64, at: At) -> Result<Ow
     sys::attach_to_event(program, &event)
 }
 
+/// Where the kernel lists the functions that have an ftrace site: where tracefs is mounted, and by custom was.
+const TRACED: [&str; 2] = [
+    "/sys/kernel/tracing/available_filter_functions",
+    "/sys/kernel/debug/tracing/available_filter_functions",
+];
+
+/// Refuses a function without an ftrace site, as the kernel does itself unless it was built not to. Where there is no
+/// list, the kernel has the say alone.
+pub(super) fn traced(function: &str) -> Result<(), &'static str> {
+    let list = TRACED.iter().find_map(|list| File::open(list).ok());
+    match list.and_then(|list| is_listed(BufReader::new(list), function)) {
+        Some(false) => Err(
+            "it has no ftrace site: a kprobe would be a breakpoint there, and its program run as in an NMI",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// `None` where the list cannot be read, or has nothing in it.
+fn is_listed(mut list: impl BufRead, function: &str) -> Option<bool> {
+    let mut line = String::new();
+    let mut is_empty = true;
+    while list.read_line(&mut line).ok()? > 0 {
+        if line.split_ascii_whitespace().next() == Some(function) {
+            return Some(true);
+        }
+        is_empty = false;
+        line.clear();
+    }
+    (!is_empty).then_some(false)
+}
+
 /// How many bytes there are from a function's start to the next symbol: where the return addresses of its calls lie, but
 /// for what the compiler has put aside as cold.
 ///
@@ -91,6 +123,15 @@ mod tests {
         let size = |address| size_in(table.as_bytes(), address).unwrap();
         assert_eq!([size(0xffff_ffff_8100_0010), size(0xffff_ffff_8100_0050)], [0x40, 0x40]);
         assert_eq!([size(0xffff_ffff_8100_0090), size(0xffff_ffff_c000_0000)], [LONGEST; 2]);
+    }
+
+    #[test]
+    fn a_function_is_traced_that_is_listed_in_the_kernel_or_in_a_module() {
+        let list = "path_mount\next4_mount [ext4]\n";
+        let is_listed = |function| is_listed(list.as_bytes(), function);
+        assert_eq!([is_listed("path_mount"), is_listed("ext4_mount")], [Some(true); 2]);
+        assert_eq!(is_listed("path_mou"), Some(false));
+        assert_eq!(super::is_listed("".as_bytes(), "path_mount"), None);
     }
 
     #[test]
