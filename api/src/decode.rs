@@ -52,7 +52,7 @@ pub struct Document {
     /// What it is.
     pub content: Content,
     /// Where the functions of an experiment's call chain are written, that of the target function last and only where
-    /// the document says something of it; empty for every other document.
+    /// the document says something of it; of a broken experiment, those that can be read. Empty for every other document.
     pub frames: Vec<FramePlace>,
 }
 
@@ -178,11 +178,12 @@ fn decode_root(
         Recognised::KernelChaos { dialect, problem } => {
             findings.extend(problem);
             let field = Field::root("the document", root);
-            let experiment = kernel_chaos::experiment(field, dialect, source, findings);
-            match experiment.filter(|_| usable && findings.errors() == errors_before) {
-                Some((experiment, frames)) => return (Content::Experiment(Box::new(experiment)), frames),
+            let (experiment, frames) = kernel_chaos::experiment(field, dialect, source, findings);
+            let content = match experiment.filter(|_| usable && findings.errors() == errors_before) {
+                Some(experiment) => Content::Experiment(Box::new(experiment)),
                 None => Content::Broken(Broken::Experiment { id: metadata::experiment_id(root) }),
-            }
+            };
+            return (content, frames);
         }
         Recognised::Guardrail { problem } => {
             findings.extend(problem);

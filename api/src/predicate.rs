@@ -2,12 +2,15 @@
 //! declarations of C that they are. What names mean is decided where a predicate is compiled for a kernel.
 
 mod ast;
+mod decided;
+mod macros;
 mod parse;
 mod problem;
 mod token;
 mod type_name;
 
 pub use ast::{BaseType, Binary, Expr, ExprKind, Parameter, TypeName, Unary};
+pub use macros::misuse;
 pub use problem::Problem;
 
 use parse::Parser;

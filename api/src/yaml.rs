@@ -47,6 +47,10 @@ pub struct YamlDocument {
     pub problems: Vec<Diagnostic>,
 }
 
+/// What to do where YAML does not leave an expression as it is.
+pub(crate) const QUOTE_IT: &str =
+    "put all of it in single quotes: `!`, `&`, `*`, `{`, `[`, `\"`, `: ` and ` #` mean something to YAML";
+
 /// What may still be spent on a file.
 struct Budget {
     nodes: usize,
@@ -137,11 +141,23 @@ const LONGEST_QUOTE: usize = 60;
 /// `text` for use in a message: in backquotes, cut short, with control characters escaped.
 pub(crate) fn quoted(text: &str) -> String {
     let mut shown = String::from("`");
-    for c in text.chars().take(LONGEST_QUOTE) {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
+    text.chars().take(LONGEST_QUOTE).for_each(|c| show(c, &mut shown));
     if text.chars().nth(LONGEST_QUOTE).is_some() {
         shown.push_str("...");
     }
     shown + "`"
+}
+
+/// `text` with everything escaped that a terminal would not show as it stands: control characters, and what changes the
+/// direction of text or has no width.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    text.chars().for_each(|c| show(c, &mut shown));
+    shown
+}
+
+fn show(c: char, shown: &mut String) {
+    let hides = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    if c.is_control() || hides { shown.extend(c.escape_default()) } else { shown.push(c) }
 }

@@ -157,11 +157,12 @@ fn a_document_says_where_its_functions_and_predicates_are() {
     let problem = |start, end| Problem::new(faultline_api::Span { start, end }, "no");
     assert_eq!(written(place.of_text(problem(2, 4)).span.unwrap()), "==");
     assert_eq!(written(place.of_parameters(problem(4, 5)).span.unwrap()), "x");
-    assert_eq!(
-        decode(format!("{source}  oops: 1\n")).documents[0].frames,
-        [],
-        "of no use where it is broken"
-    );
+    let broken = decode(format!("{source}  oops: 1\n")).documents.remove(0);
+    assert!(matches!(broken.content, Content::Broken(_)));
+    assert_eq!(broken.frames, document.frames, "whatever else is wrong");
+    let partly = source.replace("{ predicate: y }", "{ predicate: '@' }");
+    let frames = decode(&partly).documents.remove(0).frames;
+    assert_eq!((&frames[..2], frames[2].predicate.as_ref()), (&document.frames[..2], None));
 }
 
 #[test]

@@ -46,22 +46,22 @@ fn holds(name: &str, more: usize) {
 
 #[test]
 fn whatever_a_predicate_says_it_is_refused_with_a_place_or_means_the_same_to_the_machine() {
-    holds("predicate_text", 4000);
+    holds("predicate_text", 3000);
 }
 
 #[test]
 fn whatever_is_damaged_in_a_kernels_types_is_an_error_at_most() {
-    holds("btf_bytes", 4000);
+    holds("btf_bytes", 3000);
 }
 
 #[test]
 fn whatever_an_experiment_asks_for_its_programs_are_programs() {
-    holds("spec_to_instructions", 1500);
+    holds("spec_to_instructions", 800);
 }
 
 #[test]
 fn whatever_a_file_holds_it_is_decoded_and_what_is_wrong_with_it_shown() {
-    holds("yaml_documents", 1500);
+    holds("yaml_documents", 500);
 }
 
 #[test]

@@ -27,32 +27,33 @@ struct Written {
     predicate: Option<PredicatePlace>,
 }
 
-/// Reads the frames, outermost first, and where they are, that of the target function last. `None` where one is not
-/// usable: a chain without it would match more.
+/// Reads the frames, outermost first, and where they are, that of the target function last. No chain where one is not
+/// usable: without it, it would match more.
 pub(super) fn call_chain(
     field: Field<'_>,
     fault: Option<Fault>,
     source: &[u8],
     findings: &mut Findings,
-) -> Option<(CallChain, Vec<FramePlace>)> {
+) -> (Option<CallChain>, Vec<FramePlace>) {
     let errors = findings.errors();
-    let items = field.items(findings)?;
+    let Some(items) = field.items(findings) else { return (None, Vec::new()) };
     // Two frames may be about the target function: the last that names it, and one without a name.
     if items.len() > MAX_FRAMES + 2 {
         findings.push(too_many(field, items.len()));
-        return None;
+        return (None, Vec::new());
     }
     let last = items.len().saturating_sub(1);
     let frames = items.into_iter().enumerate();
     let frames: Vec<_> =
         frames.filter_map(|(nth, item)| frame(item, nth == last, source, findings)).collect();
-    let target = fault?.target_function();
+    let Some(target) = fault.map(Fault::target_function) else { return (None, Vec::new()) };
     let (frames, targets) = part(frames, target, findings);
     if frames.len() > MAX_FRAMES {
         findings.push(too_many(field, frames.len()));
     }
     let targets = at_most_one_predicate(targets, target, findings);
-    (findings.errors() == errors).then(|| chain(frames, targets))
+    let (chain, places) = chain(frames, targets);
+    ((findings.errors() == errors).then_some(chain), places)
 }
 
 fn too_many(field: Field<'_>, frames: usize) -> Diagnostic {

@@ -14,39 +14,42 @@ use super::{
     selector,
 };
 
-/// Reads a whole document, and where the functions of its call chain are written. `None` where a part that cannot be
-/// done without is missing; whether the rest is free of errors is for the caller to see.
+/// Reads a whole document, and where the functions of its call chain are written. No experiment where a part that cannot
+/// be done without is missing; whether the rest is free of errors is for the caller to see.
 pub(super) fn experiment(
     root: Field<'_>,
     dialect: Dialect,
     source: &[u8],
     findings: &mut Findings,
-) -> Option<(Experiment, Vec<FramePlace>)> {
-    let mut document = root.fields(findings)?;
+) -> (Option<Experiment>, Vec<FramePlace>) {
+    let Some(mut document) = root.fields(findings) else { return (None, Vec::new()) };
     document.ignore(&["apiVersion", "kind", "status"]);
     let id = metadata::experiment_id(root.node);
     let metadata = metadata::read(&mut document, Scope::Namespace, findings);
     let spec = document.require("spec", findings);
     document.finish(findings);
     let namespace = id.as_ref().map_or("", |id| id.namespace.as_str());
-    let spec = Spec::read(spec?, namespace, dialect, source, findings)?;
-    let Spec { mode, selector, container_names, duration, request } = spec;
-    let request = request?;
-    let (call_chain, frames) = request.call_chain?;
-    let experiment = Experiment {
-        id: id?,
-        labels: metadata.labels,
-        annotations: metadata.annotations,
-        mode: mode?,
-        selector: selector?,
-        container_names,
-        duration,
-        fault: request.fault?,
-        call_chain,
-        probability: request.probability,
-        times: request.times,
+    let spec = spec.and_then(|spec| Spec::read(spec, namespace, dialect, source, findings));
+    let Some(Spec { mode, selector, container_names, duration, request: Some(request) }) = spec else {
+        return (None, Vec::new());
     };
-    Some((experiment, frames))
+    let Request { fault, call_chain, frames, probability, times } = request;
+    let experiment = || {
+        Some(Experiment {
+            id: id?,
+            labels: metadata.labels,
+            annotations: metadata.annotations,
+            mode: mode?,
+            selector: selector?,
+            container_names,
+            duration,
+            fault: fault?,
+            call_chain: call_chain?,
+            probability,
+            times,
+        })
+    };
+    (experiment(), frames)
 }
 
 /// Reports what is wrong with the experiment inside a `Schedule`.

@@ -2,8 +2,8 @@
 
 use crate::{
     Code, Diagnostic, Predicate, Span,
-    predicate::{Problem, parse, parse_parameters},
-    yaml::{TextMap, Value},
+    predicate::{Expr, Problem, parse, parse_parameters},
+    yaml::{QUOTE_IT, TextMap, Value},
 };
 
 use super::{
@@ -34,6 +34,21 @@ impl PredicatePlace {
         diagnostic(Code::InvalidParameters, &self.parameters, problem)
     }
 
+    /// What is to be said where it is the same for every call.
+    #[must_use]
+    pub fn decided(&self, holds: bool) -> Diagnostic {
+        match holds {
+            true => {
+                let message = "the predicate holds always: it turns no call down";
+                Diagnostic::warning(Code::NoEffect, self.span(), message).help("leave it out")
+            }
+            false => {
+                let message = "the predicate never holds: nothing will ever be injected";
+                Diagnostic::warning(Code::NeverInjects, self.span(), message)
+            }
+        }
+    }
+
     /// Where the whole predicate is.
     #[must_use]
     pub fn span(&self) -> Span {
@@ -51,7 +66,7 @@ pub(super) fn predicate(
     source: &[u8],
     findings: &mut Findings,
 ) -> Option<PredicatePlace> {
-    if let Some(field) = frame.take_quietly("predicate").filter(|field| field.node.as_text() == Some("")) {
+    if let Some(field) = frame.take_quietly("predicate").filter(is_blank) {
         let message = "an empty `predicate` turns nothing down: every call counts";
         findings.push(Diagnostic::note(Code::NoEffect, field.place, message));
     }
@@ -70,7 +85,9 @@ pub(super) fn predicate(
         text: map.clone(),
         parameters: parameters.as_ref().map_or(map, |(_, map, _)| map.clone()),
     };
-    let problems = parse(text).err().unwrap_or_default();
+    let expr = parse(text);
+    findings.extend(expr.iter().filter_map(Expr::decided).map(|holds| place.decided(holds)));
+    let problems = expr.err().unwrap_or_default();
     let of_parameters = parameters.and_then(|(text, ..)| parse_parameters(text).err()).unwrap_or_default();
     let usable = problems.is_empty() && of_parameters.is_empty();
     findings.extend(problems.into_iter().map(|problem| place.of_text(problem)));
@@ -80,7 +97,12 @@ pub(super) fn predicate(
 
 /// Whether a frame has a predicate, usable or not.
 pub(super) fn is_filled(frame: &mut Fields<'_>) -> bool {
-    frame.take_quietly("predicate").is_some_and(|field| field.node.as_text() != Some(""))
+    frame.take_quietly("predicate").is_some_and(|field| !is_blank(&field))
+}
+
+/// Whether nothing is written there but white space.
+fn is_blank(field: &Field<'_>) -> bool {
+    field.node.as_text().is_some_and(|text| text.trim().is_empty())
 }
 
 /// A text that is not empty, where it is written, and its key.
@@ -89,8 +111,16 @@ fn text<'n>(
     source: &[u8],
     findings: &mut Findings,
 ) -> Option<(&'n str, TextMap, Span)> {
-    let field = field.filter(|field| field.node.as_text() != Some(""))?;
-    let text = field.text(findings)?;
-    let Value::Scalar(scalar) = &field.node.value else { return None };
-    Some((text, TextMap::new(source, field.node.span, scalar), field.place))
+    let field = field.filter(|field| !is_blank(field))?;
+    match &field.node.value {
+        Value::Scalar(scalar) if !field.node.is_null() => {
+            let text = field.text(findings)?;
+            Some((text, TextMap::new(source, field.node.span, scalar), field.place))
+        }
+        // Much of C means something to YAML, which leaves nothing, a list or a mapping of it.
+        _ => {
+            findings.push(field.wrong_type("a string").help(QUOTE_IT));
+            None
+        }
+    }
 }

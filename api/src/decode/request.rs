@@ -13,7 +13,9 @@ use super::{
 /// `failKernRequest`, as far as it is readable.
 pub(super) struct Request {
     pub(super) fault: Option<Fault>,
-    pub(super) call_chain: Option<(CallChain, Vec<FramePlace>)>,
+    pub(super) call_chain: Option<CallChain>,
+    /// Where its functions are written, as far as they are readable.
+    pub(super) frames: Vec<FramePlace>,
     pub(super) probability: Percent,
     pub(super) times: Option<u64>,
 }
@@ -27,9 +29,9 @@ impl Request {
     ) -> Option<Self> {
         let mut request = request.fields(findings)?;
         let fault = fault(&mut request, dialect, findings);
-        let call_chain = match request.take("callchain", findings) {
+        let (call_chain, frames) = match request.take("callchain", findings) {
             Some(field) => call_chain::call_chain(field, fault, source, findings),
-            None => Some((CallChain::default(), Vec::new())),
+            None => (Some(CallChain::default()), Vec::new()),
         };
         let probability =
             request.take("probability", findings).and_then(|field| probability(field, findings));
@@ -42,7 +44,7 @@ impl Request {
             findings.push(Diagnostic::note(Code::NoEffect, headers.place, message));
         }
         request.finish(findings);
-        Some(Self { fault, call_chain, probability: probability.unwrap_or(Percent::ALL), times })
+        Some(Self { fault, call_chain, frames, probability: probability.unwrap_or(Percent::ALL), times })
     }
 }
 

@@ -8,6 +8,7 @@ use annotate_snippets::{
 };
 
 use super::{Diagnostic, LineColumn, Lines, Severity, Span};
+use crate::yaml::visible;
 
 /// Longest excerpt that is shown of a line on either side of a finding, in bytes: a file may be a single line of a
 /// megabyte, and what is shown is laid out again for every finding.
@@ -18,7 +19,8 @@ const LONGEST_EXCERPT: usize = 400;
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], file_name: &str, source: impl AsRef<[u8]>, color: bool) -> String {
     let text = text_of(source.as_ref());
-    let file = File { name: file_name, text: &text, lines: Lines::new(text.as_bytes()) };
+    let name = visible(file_name);
+    let file = File { name: &name, text: &text, lines: Lines::new(text.as_bytes()) };
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
     let mut out = String::new();
     for diagnostic in diagnostics {
@@ -54,7 +56,7 @@ impl<'a> File<'a> {
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.as_str());
+        let title = level.primary_title(visible(&diagnostic.message)).id(diagnostic.code.as_str());
         let mut group = Group::with_title(title);
         match diagnostic.span {
             Some(span) => {

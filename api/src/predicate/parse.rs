@@ -3,6 +3,7 @@
 
 use super::{
     ast::{Binary, Expr, ExprKind, Unary},
+    macros::misuse,
     problem::{Problem, Problems},
     token::{Kind, Token},
     type_name::{begins_type, is_integer_alias},
@@ -247,7 +248,11 @@ impl<'t> Parser<'t> {
                 ExprKind::Number { value, unsigned, long }
             }
             Kind::Character(byte) => ExprKind::Character(byte),
-            Kind::Text(text) => ExprKind::Text(text),
+            Kind::Text(_) => {
+                self.at += 1;
+                let help = "compare it with STRCMP(pointer, \"text\") or STRNCMP(pointer, \"text\", length)";
+                return self.fail(span, "a text is no value", help);
+            }
             Kind::Word(name)
                 if self.tokens.get(self.at + 1).is_some_and(|next| next.kind == Kind::Symbol("(")) =>
             {
@@ -323,6 +328,9 @@ impl<'t> Parser<'t> {
             }
         }
         let span = Span { start: at.start, end: self.expect(")")?.end };
+        if let Some(problem) = misuse(&name, at, arguments.len(), span) {
+            self.problems.add(problem);
+        }
         Ok(Expr { kind: ExprKind::Call { name, at, arguments }, span })
     }
 

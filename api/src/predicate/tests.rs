@@ -122,6 +122,52 @@ fn what_would_change_something_is_refused_with_what_was_meant() {
 }
 
 #[test]
+fn what_no_kernel_would_take_is_refused_without_one() {
+    let told = |text: &str| {
+        let problems = parse(text).expect_err(text).into_iter();
+        let told = |p: Problem| {
+            format!("{}: {} ({})", &text[p.span.start..p.span.end], p.message, p.help.unwrap_or_default())
+        };
+        problems.map(told).collect::<Vec<_>>()
+    };
+    let known = "a predicate calls nothing; known are STRCMP, STRNCMP, MKDEV, MAJOR, MINOR, IS_ERR";
+    assert_eq!(told("printk(name)"), [format!("printk: no macro `printk` is known ({known})")]);
+    assert_eq!(told("strcmp(p, 1)"), ["strcmp: no macro `strcmp` is known (did you mean `STRCMP`?)"]);
+    assert_eq!(
+        told("MKDEV(1) == IS_ERR() && STRNCMP(p, \"a\")"),
+        [
+            "MKDEV(1): MKDEV takes 2 arguments, and this has 1 ()",
+            "IS_ERR(): IS_ERR takes 1 argument, and this has 0 ()",
+            "STRNCMP(p, \"a\"): STRNCMP takes 3 arguments, and this has 2 ()",
+        ]
+    );
+    assert_eq!(
+        told("name == \"x\" || 'ab'"),
+        ["\"x\"", "'ab'"].map(|text| format!(
+            "{text}: a text is no value (compare it with STRCMP(pointer, \"text\") or STRNCMP(pointer, \"text\", length))"
+        ))
+    );
+}
+
+#[test]
+fn words_that_decide_a_predicate_whatever_the_kernel_are_seen() {
+    for (text, decided) in [
+        ("(true)", Some(true)),
+        ("!0", Some(true)),
+        ("NULL", Some(false)),
+        ("a && 0", Some(false)),
+        ("1 || a", Some(true)),
+        ("1 && a", None),
+        ("0 || a", None),
+        ("'a' ? 0 : a", Some(false)),
+        ("a", None),
+        ("1 + 1", None),
+    ] {
+        assert_eq!(parse(text).unwrap().decided(), decided, "{text}");
+    }
+}
+
+#[test]
 fn statements_in_an_expression_are_underlined_whole_and_what_follows_is_read_all_the_same() {
     let found = problems("({struct gendisk *d = bio->bi_disk; d->x == (1);}) && bio->y = 128");
     assert_eq!(

@@ -9,7 +9,7 @@ use super::{
     node::{CoreTag, Node, Scalar, Style, Value},
     open::{Content, Key, Open},
     quoted,
-    syntax::{Offsets, syntax_error},
+    syntax::{Offsets, hint, syntax_error},
     text_map::properties,
 };
 use crate::{Code, Diagnostic, Span};
@@ -32,6 +32,9 @@ pub(super) fn documents(text: &str, base: usize, budget: &mut Budget) -> Vec<Yam
             builder.break_off(fatal, Span { start: base, end: base + text.len() });
             break;
         }
+    }
+    for document in &mut builder.documents {
+        document.fatal.iter_mut().chain(&mut document.problems).for_each(|found| hint(found, text, base));
     }
     builder.documents
 }
@@ -127,7 +130,8 @@ impl Builder<'_> {
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Diagnostic> {
-        let Some(node) = self.open.as_ref().and_then(|open| open.anchors.get(&anchor)).cloned() else {
+        let node = self.open.as_ref().and_then(|open| open.anchors.get(&anchor)).cloned();
+        let Some(node) = node.map(|node| Node { span, ..node }) else {
             let message = "an alias cannot stand inside the value that its anchor names";
             return Err(Diagnostic::error(Code::YamlSyntax, span, message));
         };

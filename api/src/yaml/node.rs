@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::scalar::Resolved;
 use crate::Span;
 
-/// One value with the bytes it came from. What an alias stands for keeps the place of its anchor.
+/// One value with the bytes it came from. What an alias stands for is where the alias is, and what is
+/// inside of that where it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Where it is written.

@@ -2,6 +2,7 @@
 
 use saphyr_parser::ScanError;
 
+use super::QUOTE_IT;
 use crate::{Code, Diagnostic, Span};
 
 /// Byte offsets of characters: the parser counts characters.
@@ -48,5 +49,16 @@ pub(super) fn syntax_error(error: &ScanError, text: &str, offsets: &Offsets) -> 
         diagnostic.help("this looks like a template: render it first")
     } else {
         diagnostic
+    }
+}
+
+/// Where a predicate is written on the line, it is most likely C that YAML took for its own.
+pub(super) fn hint(found: &mut Diagnostic, text: &str, base: usize) {
+    let Some(at) = found.span.and_then(|span| span.start.checked_sub(base)) else { return };
+    let start = text.get(..at).and_then(|before| before.rfind(['\n', '\r'])).map_or(0, |at| at + 1);
+    let line = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+    let is_expression = ["predicate:", "parameters:"].iter().any(|key| line.contains(key));
+    if is_expression && matches!(found.code, Code::YamlSyntax | Code::UnsupportedYaml) {
+        found.help = Some(QUOTE_IT.to_owned());
     }
 }

@@ -2,11 +2,11 @@
 
 use faultline_api::{
     Span,
-    predicate::{Expr, ExprKind},
+    predicate::{Expr, ExprKind, misuse},
 };
 
 use super::{
-    check::{Checked, Checker, Wrong, nearest, value_of},
+    check::{Checked, Checker, Wrong, value_of},
     convert::converted,
     held::Typed,
     ir::{Ir, MAX_TEXT, Op},
@@ -22,23 +22,9 @@ const MAX_ERRNO: i64 = 4095;
 impl Checker<'_> {
     /// A macro applied to arguments.
     pub(super) fn call(&mut self, name: &str, at: Span, arguments: &[Expr], span: Span) -> Checked<Typed> {
-        let wanted = match name {
-            "STRCMP" | "MKDEV" => 2,
-            "STRNCMP" => 3,
-            "MAJOR" | "MINOR" | "IS_ERR" => 1,
-            _ => {
-                let known = ["STRCMP", "STRNCMP", "MKDEV", "MAJOR", "MINOR", "IS_ERR"];
-                let help = match nearest(name, known.into_iter()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("a predicate calls nothing; known are {}", known.join(", ")),
-                };
-                return self.fail(at, format!("no macro `{name}` is known"), Some(help));
-            }
-        };
-        if arguments.len() != wanted {
-            let plural = if wanted == 1 { "" } else { "s" };
-            let message = format!("{name} takes {wanted} argument{plural}, and this has {}", arguments.len());
-            return self.fail(span, message, None);
+        if let Some(problem) = misuse(name, at, arguments.len(), span) {
+            self.problems.push(problem);
+            return Err(Wrong);
         }
         let device = Ty::Int { bytes: 4, signed: false };
         let shift = Ir::Const(i64::from(MINOR_BITS));
