@@ -110,11 +110,7 @@ fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {
     let Wanted { probe, times, ends, budget } = wanted;
     ProbeSpec {
         id: probe_id(&probe.id),
-        fault: match probe.fault {
-            Fault::Slab => FaultKind::Slab,
-            Fault::Page => FaultKind::Page,
-            Fault::Bio => FaultKind::Bio,
-        },
+        fault: probe.fault.into(),
         call_chain: probe.call_chain.clone(),
         probability: probe.probability.get(),
         times: *times,

@@ -48,7 +48,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints what this kernel can do; exits with 1 where it can inject nothing.
+    /// Prints what this kernel can do; exits with 1 where it can inject nothing, with 2 where rights are missing to
+    /// tell.
     Preflight {
         /// How it is printed.
         #[arg(short, long, value_enum, default_value_t)]
@@ -179,7 +180,8 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
 fn show_preflight(output: Output, bpffs: PathBuf) -> ExitCode {
     let unused = Address::Unix(PathBuf::new());
     let config = AgentConfig { bpffs, ..AgentConfig::new(unused, "") };
-    let report = kernel_report(&preflight(&engine_config(&config)));
+    let preflight = preflight(&engine_config(&config));
+    let report = kernel_report(&preflight);
     let text = match output {
         Output::Text => as_text(&report),
         Output::Json => match serde_json::to_string_pretty(&report) {
@@ -189,7 +191,12 @@ fn show_preflight(output: Output, bpffs: PathBuf) -> ExitCode {
     };
     let can = report.faults.values().any(|verdict| matches!(verdict, Injectability::Yes { .. }));
     let printed = print(text.as_bytes());
-    if can || printed != ExitCode::SUCCESS { printed } else { ExitCode::from(NEGATIVE) }
+    match can {
+        _ if printed != ExitCode::SUCCESS => printed,
+        true => printed,
+        false if preflight.could_tell() => ExitCode::from(NEGATIVE),
+        false => ExitCode::from(FAILED),
+    }
 }
 
 fn as_text(report: &KernelReport) -> String {

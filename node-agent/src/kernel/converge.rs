@@ -29,7 +29,9 @@ const WALKS: usize = 3;
 pub(super) fn converge(engine: &mut Engine, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
     disarm_gone(engine, desired);
     let before = engine.generation;
-    let places = attach(engine, desired);
+    let usable = |spec: &&ProbeSpec| spec.call_chain.frames.len() <= MAX_FRAMES;
+    let wanted: Vec<_> = desired.iter().filter(usable).map(|spec| (spec.fault, &spec.call_chain)).collect();
+    let places = attach(engine, &wanted);
     if engine.generation != before {
         // A program that was replaced may still be running, and knows other predicates by the same numbers. Where the
         // kernel does not let us wait, a gate and an entry without predicates still refuse steps that ask for one.
@@ -75,22 +77,20 @@ fn disarm(engine: &Engine, index: u32) {
 }
 
 /// What the chains of the desired set may refer to.
-struct Places {
+pub(super) struct Places {
     functions: Resolved,
     gates: BTreeMap<FaultKind, Result<Numbers, ProbeError>>,
 }
 
-/// Attaches what the desired set needs and is not attached yet: functions before gates, or entries would go unseen.
+/// Attaches what is wanted and is not attached yet: functions before gates, or entries would go unseen.
 ///
 /// Predicates of probes that are in force are wanted, too, whether or not they are desired: they may be evaluated until
 /// those probes are retired.
-fn attach(engine: &mut Engine, desired: &[ProbeSpec]) -> Places {
-    let usable = |spec: &&ProbeSpec| spec.call_chain.frames.len() <= MAX_FRAMES;
-    let desired = desired.iter().filter(usable).map(|spec| (spec.fault, &spec.call_chain));
+pub(super) fn attach(engine: &mut Engine, wanted: &[(FaultKind, &CallChain)]) -> Places {
     let contents = engine.probes.values().map(|probe| &probe.content);
     let in_force = contents.map(|content| (content.fault, &content.call_chain));
     let (mut functions, mut faults) = (Wanted::new(), BTreeMap::<_, BTreeSet<_>>::new());
-    for (fault, chain) in desired.chain(in_force) {
+    for (fault, chain) in wanted.iter().copied().chain(in_force) {
         faults.entry(fault).or_default().extend(&chain.target);
         for frame in &chain.frames {
             functions.entry(&frame.function).or_default().extend(&frame.predicate);
@@ -103,7 +103,8 @@ fn attach(engine: &mut Engine, desired: &[ProbeSpec]) -> Places {
     Places { functions, gates: faults.into_iter().map(ensure).collect() }
 }
 
-fn detach_unused(engine: &mut Engine) {
+/// Detaches what no probe needs.
+pub(super) fn detach_unused(engine: &mut Engine) {
     let contents: Vec<Content> = engine.probes.values().map(|probe| probe.content.clone()).collect();
     engine.gates.keep(&contents.iter().map(|content| content.fault).collect());
     let frames = contents.iter().flat_map(|content| &content.call_chain.frames);
@@ -329,12 +330,22 @@ impl Places {
     fn steps(&self, spec: &ProbeSpec) -> Result<(Vec<Step>, u8), ProbeError> {
         let CallChain { frames, target } = &spec.call_chain;
         let steps = frames.iter().map(|frame| self.step(frame)).collect::<Result<_, _>>()?;
-        let gate = self.gates.get(&spec.fault).cloned();
-        let gate = gate.unwrap_or_else(|| Ok(Numbers::new()))?;
-        Ok((steps, number(&gate, target.as_ref())?))
+        Ok((steps, self.gate(spec.fault, target.as_ref())?))
     }
 
-    fn step(&self, frame: &Frame) -> Result<Step, ProbeError> {
+    /// The number of the target's own predicate.
+    pub(super) fn gate(&self, fault: FaultKind, predicate: Option<&Predicate>) -> Result<u8, ProbeError> {
+        let gate = self.gates.get(&fault).cloned();
+        number(&gate.unwrap_or_else(|| Ok(Numbers::new()))?, predicate)
+    }
+
+    /// What the programs of a frame's function are attached to, where they are.
+    pub(super) fn point(&self, function: &str) -> Option<AttachPoint> {
+        self.functions.get(function)?.as_ref().ok().map(|carried| carried.point.clone())
+    }
+
+    /// A frame, as programs know it.
+    pub(super) fn step(&self, frame: &Frame) -> Result<Step, ProbeError> {
         let name = &frame.function;
         let unknown = || Err(ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() });
         let carried = self.functions.get(name).cloned().unwrap_or_else(unknown)?;
@@ -360,7 +371,7 @@ fn write_words(engine: &Engine, index: u32, spec: &ProbeSpec) {
 }
 
 /// Cgroups made from now on inherit their parent's list.
-fn follow_cgroups(engine: &mut Engine) -> Result<(), ProbeError> {
+pub(super) fn follow_cgroups(engine: &mut Engine) -> Result<(), ProbeError> {
     if engine.followers.is_some() {
         return Ok(());
     }

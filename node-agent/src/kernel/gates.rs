@@ -19,7 +19,7 @@ use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::{FaultVerdict, Mechanism, Unusable};
 use super::programs::{AttachError, Live};
 use super::selftest;
-use super::spec::FaultKind;
+use super::spec::{AttachPoint, FaultKind};
 use super::symbols::Symbol;
 
 /// The generation of a gate that is only tried: never active, for generations count up from 1.
@@ -152,6 +152,12 @@ impl Gates {
     /// Detaches all but the `used` ones.
     pub(super) fn keep(&mut self, used: &BTreeSet<FaultKind>) {
         self.live.retain(|kind, _| used.contains(kind));
+    }
+
+    /// What the gate of a fault is attached to, where it is.
+    pub(super) fn point(&self, kind: FaultKind) -> Option<AttachPoint> {
+        self.live.get(&kind)?;
+        Some(AttachPoint { function: kind.function().to_owned(), mechanism: self.mechanism(kind) })
     }
 
     /// The programs attached.

@@ -24,6 +24,7 @@ mod obstacles;
 mod predicates;
 mod preflight;
 mod programs;
+mod rehearsal;
 mod selftest;
 mod spec;
 mod symbols;
@@ -42,6 +43,7 @@ pub use observer::Observer;
 pub use obstacles::preflight;
 pub use preflight::{FaultVerdict, Mechanism, Obstacle, Preflight, Unusable};
 pub use programs::{Alone, ProgramStatus, loaded_programs};
+pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
 pub use spec::{
     AttachPoint, Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome,
     ProbeSpec,

@@ -1,25 +1,22 @@
 //! What keeps the engine from opening: all of it at once, and what the kernel could do but for that.
 
 use super::EngineConfig;
-use super::Kernel;
-use super::engine::{Engine, Kprobes, Tried, report, targets};
+use super::engine::{Kprobes, Tried, report, targets};
 use super::error::OpenError;
 use super::host::Host;
 use super::maps::{self, Maps};
 use super::preflight::{FaultVerdict, Obstacle, Preflight, Unusable};
+use super::rehearsal::rehearse;
 use super::spec::FaultKind;
 
 /// What this machine can do, also where the engine does not open.
 #[must_use]
 pub fn preflight(config: &EngineConfig) -> Preflight {
-    match Engine::open(config) {
-        Ok(engine) => engine.preflight(),
-        Err(error) => in_the_way(config, error),
-    }
+    rehearse(config, &[]).0
 }
 
 /// Looks on where the engine stopped at the first error.
-fn in_the_way(config: &EngineConfig, first: OpenError) -> Preflight {
+pub(super) fn in_the_way(config: &EngineConfig, first: &OpenError) -> Preflight {
     let host = Host::look();
     let mut errors = host.hopeless();
     let is_hopeless = !errors.is_empty();
@@ -31,7 +28,7 @@ fn in_the_way(config: &EngineConfig, first: OpenError) -> Preflight {
     let mut obstacles: Vec<Obstacle> = errors.iter().map(obstacle).collect();
     // What none of the above has found again is about the pins themselves.
     if obstacles.is_empty() {
-        obstacles.push(obstacle(&first));
+        obstacles.push(obstacle(first));
     }
     let untried = |kind| FaultVerdict { kind, mechanism: Err(Unusable::Untried), untried: None };
     report(&host, obstacles, verdicts.unwrap_or_else(|| FaultKind::ALL.map(untried).into()))

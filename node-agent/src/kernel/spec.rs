@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use faultline_api::CallChain;
+use faultline_api::{CallChain, Fault};
 
 use super::error::ProbeError;
 use super::preflight::Mechanism;
@@ -60,6 +60,16 @@ impl FaultKind {
             Self::Slab => faultline_ebpf::Target::Slab,
             Self::Page => faultline_ebpf::Target::Page,
             Self::Bio => faultline_ebpf::Target::Bio,
+        }
+    }
+}
+
+impl From<Fault> for FaultKind {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Slab => Self::Slab,
+            Fault::Page => Self::Page,
+            Fault::Bio => Self::Bio,
         }
     }
 }

@@ -5,10 +5,12 @@ use std::io::Write as _;
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
+use faultline_api::CallChain;
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::counter;
 use faultline_node_agent::kernel::{
-    CallCounter, FaultKind, FaultVerdict, Kernel, Preflight, ProbeError, Unusable, preflight,
+    CallCounter, EngineConfig, FaultKind, FaultVerdict, Kernel, Obstacle, Preflight, ProbeError, Unusable,
+    preflight, rehearse,
 };
 use flate2::{Compression, write::GzEncoder};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
@@ -153,4 +155,53 @@ fn configuration_lies(report: &Preflight) -> Option<bool> {
         _ => None,
     });
     quoted.map(|option| option.starts_with("although")).next()
+}
+
+#[test]
+fn a_rehearsal_says_what_a_converge_would_and_leaves_nothing_behind() {
+    let Some(mut world) = World::any() else { return };
+    let (target, mut victim) = world.container("target");
+    let good = failing_mounts(&target).fault(FaultKind::Bio).frames(&["pread64", "submit_bio_noacct"]);
+    let no_such = good.clone().frames(&["submit_bio_noacc"]);
+    let wrong = good.clone().when("bio->bi_no_such == 1");
+    let slab = failing_mounts(&target).frames(&["mount"]);
+    for spec in [good, no_such, wrong, slab] {
+        let rehearsal = world.engine.rehearse(spec.fault, &spec.call_chain);
+        println!("{rehearsal:#?}");
+        assert!(world.engine.programs().is_empty(), "{:?}", world.engine.programs());
+        let outcome = world.engine.converge(std::slice::from_ref(&spec)).remove(0).result;
+        assert_eq!(rehearsal.reasons().next(), outcome.as_ref().err());
+        assert_eq!(rehearsal.is_usable(), outcome.is_ok());
+        let points = rehearsal.frames.iter().filter(|at| at.problem.is_none());
+        assert!(points.clone().all(|at| at.attached.is_some()), "{rehearsal:?}");
+        world.engine.converge(&[]);
+    }
+    assert_eq!(victim.ask("direct-read 5").ok, 5);
+    assert_eq!(programs_left(), [""; 0]);
+}
+
+#[test]
+fn a_rehearsal_beside_a_probe_that_is_in_force_does_not_touch_it() {
+    let Some(mut world) = World::new() else { return };
+    let (target, mut victim) = world.container("target");
+    let spec = failing_mounts(&target);
+    world.arm(std::slice::from_ref(&spec));
+    let before = world.engine.programs().len();
+    let other = failing_mounts(&target).fault(FaultKind::Page).frames(&["__x64_sys_pwrite64"]);
+    assert!(world.engine.rehearse(other.fault, &other.call_chain).is_usable());
+    assert_eq!(world.engine.programs().len(), before);
+    assert_eq!((victim.ask("mount 5 1").failed, victim.ask("pwrite 5").ok), (5, 5));
+}
+
+#[test]
+fn without_a_bpf_file_system_the_kernel_is_judged_all_the_same() {
+    let Some(world) = World::any() else { return };
+    let honest = world.engine.preflight();
+    let config = EngineConfig { pins: "/tmp/no-bpffs".into(), ..world.config.clone() };
+    let (report, rehearsals) = rehearse(&config, &[(FaultKind::Slab, CallChain::default())]);
+    let told: Vec<&str> = report.obstacles.iter().map(Obstacle::text).collect();
+    assert!(told.len() == 1 && told[0].contains("no bpf file system at /tmp"), "{told:?}");
+    assert_eq!(report.faults, honest.faults);
+    assert!(report.could_tell() && !rehearsals[0].is_usable());
+    assert_eq!(programs_left(), [""; 0]);
 }

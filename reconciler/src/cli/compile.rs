@@ -214,7 +214,7 @@ fn listing(program: &Program) -> Listing {
 }
 
 /// Bounded as a file of a source is.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let limit = Limits::default().document_bytes;
     let content = File::open(path).and_then(|file| read_at_most(file, limit));
     let content = content.map_err(|error| error.to_string())?;
