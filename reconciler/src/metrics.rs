@@ -47,6 +47,8 @@ labels! {
     SourceLabels { source: String }
     /// Of a node.
     NodeLabels { node: String }
+    /// Of a fault on a node: `slab`, `page`, `bio`.
+    FaultLabels { node: String, fault: String }
     /// Of a refusal: the protocol's reasons.
     ReasonLabels { reason: &'static str }
     /// Of diagnostics: `error`, `warning`, `note`.
@@ -92,6 +94,8 @@ metrics! {
         "source_stale_seconds", "For how long a source could not be read";
     agents: Family<NodeLabels, Gauge> = Family::default(),
         "node_connected", "1 while the agent of a node holds a session, else 0";
+    faults_usable: Family<FaultLabels, Gauge> = Family::default(),
+        "node_fault_usable", "1 where a node can inject the fault, as its agent has tried, else 0";
     lease_renewals: Family<NodeLabels, Counter> = Family::default(),
         "lease_renewals", "Renewals of leases sent to agents";
     attach_failures: Counter = Counter::default(),

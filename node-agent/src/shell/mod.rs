@@ -135,6 +135,7 @@ impl Shell {
         let Parts { kernel, cgroups, store, ledger, clock, boot_id } = parts;
         let attachments = Attachments::new(kernel, cgroups);
         let identity = Identity { node: node.into(), boot_id, kernel: attachments.report() };
+        metrics.can(&identity.kernel);
         let spent = attachments.observe(ledger.budgets.keys()).spent;
         let (agent, settled) = Agent::new(identity, ledger, &spent);
         metrics.accept(agent.ledger().accepted());

@@ -4,7 +4,10 @@ mod probes;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use faultline_core::ledger::Generation;
+use faultline_core::{
+    inventory::{Injectability, KernelReport},
+    ledger::Generation,
+};
 use faultline_wire::message::NackReason;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -24,6 +27,11 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    fault: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
     protocol: String,
@@ -35,6 +43,7 @@ pub struct Metrics {
     registry: Registry,
     probes: Arc<Probes>,
     refused: Family<ReasonLabels, Counter>,
+    usable: Family<FaultLabels, Gauge>,
     generation_epoch: Gauge,
     generation_counter: Gauge,
     pub(super) sessions: Counter,
@@ -63,6 +72,8 @@ impl Metrics {
         built.get_or_create(&build).set(1);
         registry.register("build_info", "Always 1; the labels say what runs", built);
         registry.register("desired_sets_refused", "Desired sets refused by reason", refused.clone());
+        let usable: Family<FaultLabels, Gauge> = Family::default();
+        registry.register("fault_usable", "1 where this kernel can inject the fault, else 0", usable.clone());
         registry.register_collector(Box::new(Arc::clone(&probes)));
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -86,6 +97,7 @@ impl Metrics {
             registry,
             probes,
             refused,
+            usable,
             generation_epoch,
             generation_counter,
             sessions,
@@ -93,6 +105,14 @@ impl Metrics {
             connect_failures,
             lease_expiries,
             injections_lost,
+        }
+    }
+
+    /// What the kernel can do.
+    pub fn can(&self, kernel: &KernelReport) {
+        for (fault, can) in &kernel.faults {
+            let labels = FaultLabels { fault: format!("{fault:?}").to_lowercase() };
+            self.usable.get_or_create(&labels).set(matches!(can, Injectability::Yes { .. }).into());
         }
     }
 

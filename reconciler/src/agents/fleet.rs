@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use faultline_core::report::NodeReport;
+use faultline_core::{inventory::Injectability, report::NodeReport};
 use faultline_wire::message::Desired;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::{injections::Injections, takeovers::Takeovers};
 use crate::{
     clock::Clock,
-    metrics::{Metrics, NodeLabels},
+    metrics::{FaultLabels, Metrics, NodeLabels},
 };
 
 /// Passes that fail or hang for this long end all renewals, because what they would have recovered must not go on.
@@ -128,6 +128,7 @@ impl Fleet {
         let known = state.nodes.get(&report.node).and_then(|status| status.session);
         if known <= Some(session) {
             self.connected(&report.node, true);
+            self.can(&report);
             self.update(&mut state, session, report);
         }
     }
@@ -189,6 +190,15 @@ impl Fleet {
         let labels = NodeLabels { node: node.to_owned() };
         self.metrics.agents.get_or_create(&labels).set(connected.into());
         drop(self.metrics.lease_renewals.get_or_create(&labels));
+    }
+
+    /// Said once in a session: a kernel learns nothing new while its agent runs.
+    fn can(&self, NodeReport { node, kernel, .. }: &NodeReport) {
+        for (fault, can) in &kernel.faults {
+            let labels = FaultLabels { node: node.clone(), fault: format!("{fault:?}").to_lowercase() };
+            let usable = matches!(can, Injectability::Yes { .. });
+            self.metrics.faults_usable.get_or_create(&labels).set(usable.into());
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -71,6 +71,7 @@ fn the_documentation_has_one_row_for_each_metric_and_no_other() {
     metrics.injections.get_or_create(&InjectionLabels { experiment: "a/x".to_owned(), node: node() }).inc();
     metrics.source_stale_seconds.get_or_create(&SourceLabels { source: "experiments".to_owned() }).set(0.0);
     metrics.agents.get_or_create(&NodeLabels { node: node() }).set(1);
+    metrics.faults_usable.get_or_create(&FaultLabels { node: node(), fault: "slab".to_owned() }).set(1);
     metrics.lease_renewals.get_or_create(&NodeLabels { node: node() }).inc();
     metrics.stand(standing(1));
     let (_, table) = DOCUMENTATION.split_once("|---|---|---|\n").unwrap();

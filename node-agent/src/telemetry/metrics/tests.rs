@@ -128,9 +128,29 @@ fn every_reason_and_every_count_of_the_node_is_there_from_the_start() {
     }
 }
 
+fn kernel() -> KernelReport {
+    let faults = [
+        (Fault::Slab, Injectability::Yes { mechanism: "fmod_ret".to_owned() }),
+        (Fault::Bio, Injectability::No { reason: "never called".to_owned() }),
+    ];
+    KernelReport { release: "6.1.0".to_owned(), machine: "x86_64".to_owned(), faults: faults.into() }
+}
+
+#[test]
+fn what_the_kernel_can_do_is_a_gauge_for_each_fault() {
+    let metrics = Metrics::new("node-a");
+    metrics.can(&kernel());
+    let page = metrics.page().unwrap();
+    for (fault, value) in [("slab", 1), ("bio", 0)] {
+        let name = format!("faultline_agent_fault_usable{{node=\"node-a\",fault=\"{fault}\"}}");
+        assert!(line(&page, &name).ends_with(&format!(" {value}")));
+    }
+}
+
 #[test]
 fn the_documentation_has_one_row_for_each_metric_and_no_other() {
     let metrics = Metrics::new("node-a");
+    metrics.can(&kernel());
     metrics.show(vec![series("pod-1", 1)]);
     metrics.show_missed(BTreeMap::from([("kretprobe/path_mount".into(), 2)]));
     let (_, table) = include_str!("../../../METRICS.md").split_once("|---|---|---|\n").unwrap();
