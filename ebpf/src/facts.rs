@@ -23,6 +23,8 @@ pub struct Facts {
     pub cgroup: CgroupFacts,
     /// `__GFP_NOFAIL`.
     pub gfp_nofail: i32,
+    /// Stacks are unwound by frame pointers: at a function's entry, the way back into its caller is not found.
+    pub frame_pointers: bool,
     /// Members of `pt_regs`, the context of kprobes.
     pub registers: Registers,
 }
@@ -126,6 +128,8 @@ impl Facts {
                 mkdir: tracepoint(btf, "btf_trace_cgroup_mkdir")?,
                 rmdir: tracepoint(btf, "btf_trace_cgroup_rmdir")?,
             },
+            // The other unwinder's tables.
+            frame_pointers: btf.find(Kind::Struct, "orc_entry").is_none(),
             registers: registers(btf)?,
             gfp_nofail: gfp_nofail.ok_or_else(|| missing("bit of __GFP_NOFAIL below 32"))?,
         })

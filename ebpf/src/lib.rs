@@ -2,10 +2,10 @@
 //!
 //! One gate program per target function and one entry and one exit program per chain function, whatever the
 //! number of probes: what differs between probes is data in maps, whose bytes [`layout`] defines, but for
-//! predicates, which are code. The same matching is written down twice, as instructions in [`codegen`] and as Rust in [`model`], from the same
-//! constants.
+//! predicates, which are code. Matching is written down once, in [`matching`]: [`codegen`] makes instructions of it,
+//! and [`model`] carries it out.
 //!
-//! Read in this order: [`layout`] (the data), [`model`] (what matching means), [`codegen`] (the programs),
+//! Read in this order: [`layout`] (the data), [`matching`] (what matching means), [`codegen`] (the programs),
 //! [`predicate`] (what a predicate comes to on a kernel), [`asm`] (how programs are written down and listed), [`btf`],
 //! [`facts`] and [`symbol`] (what is asked of a kernel).
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ pub mod btf;
 pub mod codegen;
 pub mod facts;
 pub mod layout;
+pub mod matching;
 pub mod model;
 pub mod predicate;
 pub mod symbol;

@@ -3,7 +3,7 @@
 use super::frame::{CTX, TAG};
 use crate::asm::{Alu, Asm, Attach, Helper, Reg, Width};
 use crate::btf::{Btf, Param};
-use crate::facts::{ARGUMENTS, Registers};
+use crate::facts::{ARGUMENTS, Facts, Registers};
 use crate::layout::off;
 
 /// How programs are hooked to a function.
@@ -71,6 +71,14 @@ impl Hook {
                 };
                 (attach, 0)
             }
+        }
+    }
+
+    /// How many return addresses a program at the entry finds fewer than there are once the function has its frame.
+    pub(super) const fn skipped(self, facts: &Facts) -> u32 {
+        match self {
+            Self::Kprobe { .. } if facts.frame_pointers => 1,
+            Self::Kprobe { .. } | Self::Trampoline { .. } => 0,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Registers and stack of the slow function, one meaning each throughout.
+//! Registers and stack of the slow function, one meaning each throughout a program.
 
 use crate::asm::Reg;
 
@@ -8,7 +8,7 @@ pub(super) const CTX: Reg = Reg::R6;
 pub(super) const LIST: Reg = Reg::R7;
 /// The task's state, or 0.
 pub(super) const STATE: Reg = Reg::R8;
-/// The slot under way; before the loop, a scratch that calls keep.
+/// The slot under way, or the turn of another loop; elsewhere a scratch that calls keep.
 pub(super) const SLOT: Reg = Reg::R9;
 
 /// Id of the task's cgroup.
@@ -27,8 +27,8 @@ pub(super) const COUNTERS: i16 = -48;
 pub(super) const HOT: i16 = -56;
 /// The boot clock.
 pub(super) const NOW: i16 = -64;
-/// Not 0 when the stack does not bear the records out.
-pub(super) const DISPROVED: i16 = -72;
+/// Whether any slot is about to inject for its chain.
+pub(super) const DUE: i16 = -72;
 /// Version of the member list as first read.
 pub(super) const LISTED: i16 = -80;
 
@@ -41,14 +41,22 @@ pub(super) const UNREAD: i16 = -104;
 
 /// The address that tags the activation.
 pub(super) const TAG: i16 = -112;
+/// An intermediate result.
+pub(super) const SCRATCH: i16 = -120;
+/// The step that was taken from the slot's chain.
+pub(super) const STEP: i16 = -128;
+/// Return addresses on the stack; never needed in a slot's turn.
+pub(super) const WALKED: i16 = STEP;
+/// The record, or the return address, under way; before the gate looks at any changeable words.
+pub(super) const CURSOR: i16 = HOT;
 
-/// Entry program: offset of the counter that a refused slot adds to.
-pub(super) const REFUSAL: i16 = PROBE;
 /// Entry program: progress before this activation.
-pub(super) const BEFORE: i16 = VERDICT;
+pub(super) const START: i16 = VERDICT;
 /// Entry program: what the activation adds to it.
 pub(super) const GAIN: i16 = ANSWER;
 /// Entry program: slots whose outermost activation this is.
 pub(super) const OPENED: i16 = COUNTERS;
 /// Entry program: those of them that the draw favours.
 pub(super) const DRAWS: i16 = NOW;
+/// Entry program: where the activation is on the task's stack.
+pub(super) const POSITION: i16 = DUE;

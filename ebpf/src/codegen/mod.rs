@@ -14,10 +14,11 @@ mod frame;
 mod gate;
 mod guards;
 mod matching;
+mod place;
 mod predicates;
+mod probing;
 mod sampling;
 mod scope;
-mod stackwalk;
 
 pub use cgroups::{cgroup_made, cgroup_removed};
 pub use chain::{chain_entry, chain_exit};

@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::expression;
-use super::frame::{CTX, HELD, NEEDED, UNREAD};
+use super::frame::{CTX, HELD, NEEDED, STEP, UNREAD};
 use super::scope::veil;
 use crate::asm::{Alu, Asm, Cond, Label, Reg, Width};
 use crate::layout::{counters::Counter, probe};
@@ -40,6 +40,19 @@ impl<'p> Predicates<'p> {
         self.0.is_empty()
     }
 
+    /// Goes there where the predicate of the step that was taken holds, or, unless that is `wanted`, where it does not.
+    ///
+    /// A step that asks for a predicate is none of a program that has no predicates.
+    pub(super) fn go(&self, asm: &mut Asm, wanted: bool, there: Label) {
+        of_step(asm);
+        if self.is_empty() {
+            asm.jump_if(if wanted { Cond::Eq } else { Cond::Ne }, Reg::R2, 0, there);
+        } else {
+            bit(asm, HELD, "held");
+            asm.jump_if(if wanted { Cond::Ne } else { Cond::Eq }, Reg::R4, 0, there);
+        }
+    }
+
     /// Evaluates those that were asked for.
     pub(super) fn evaluate(&self, asm: &mut Asm) {
         for (label, predicate) in &self.0 {
@@ -56,8 +69,9 @@ impl<'p> Predicates<'p> {
     }
 }
 
-/// Asks for the predicate whose number is in R2.
+/// Asks for the predicate of the step that was taken.
 pub(super) fn ask(asm: &mut Asm) {
+    of_step(asm);
     asm.mov(Reg::R1, 1);
     asm.alu(Alu::Shl, Reg::R1, Reg::R2);
     merge(asm, NEEDED, "needed");
@@ -94,19 +108,15 @@ fn merge(asm: &mut Asm, word: i16, what: &'static str) {
     asm.store(Width::U64, Reg::Fp, word, Reg::R4, what);
 }
 
-/// R2 = the number of a step's predicate, taken from the step.
-pub(super) fn of_step(asm: &mut Asm) {
+/// R2 = the number of the predicate of the step that was taken.
+fn of_step(asm: &mut Asm) {
+    asm.load(Width::U64, Reg::R2, Reg::Fp, STEP, "step");
     asm.alu(Alu::Shr, Reg::R2, probe::FUNCTION_BITS);
 }
 
-/// Leaves for `no` unless the predicate whose number is in R2 holds. Uses R4.
-pub(super) fn unless_held(asm: &mut Asm, no: Label) {
-    bit(asm, HELD, "held");
-    asm.jump_if(Cond::Eq, Reg::R4, 0, no);
-}
-
-/// R4 = 1 where the predicate whose number is in R2 could not be evaluated, else 0.
+/// R4 = 1 where the predicate of the step that was taken could not be evaluated, else 0.
 pub(super) fn is_unread(asm: &mut Asm) {
+    of_step(asm);
     bit(asm, UNREAD, "unread");
 }
 

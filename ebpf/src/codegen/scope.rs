@@ -66,23 +66,6 @@ pub(super) fn find_state(asm: &mut Asm, none: Label) {
     asm.jump_if(Cond::Eq, STATE, 0, none);
 }
 
-/// Forgets what was matched under another list.
-pub(super) fn refresh_state(asm: &mut Asm) {
-    let current = asm.label("current");
-    asm.load(Width::U64, Reg::R1, STATE, off(task::VERSION), "version");
-    asm.load(Width::U64, Reg::R2, Reg::Fp, LISTED, "version as listed");
-    asm.jump_if(Cond::Eq, Reg::R1, Reg::R2, current);
-    asm.store(Width::U64, STATE, off(task::VERSION), Reg::R2, "version");
-    clear_state(asm);
-    asm.bind(current);
-}
-
-/// Nothing matched, nothing recorded.
-pub(super) fn clear_state(asm: &mut Asm) {
-    asm.store(Width::U64, STATE, off(task::PROGRESS), 0, "progress");
-    asm.store(Width::U64, STATE, off(task::DEPTH), 0, "depth");
-}
-
 /// STATE = a fresh state, or leaves for `out`.
 ///
 /// Making one allocates, and so may pass a gate. The thread puts itself down as busy around it, and gates

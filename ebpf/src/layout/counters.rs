@@ -1,7 +1,7 @@
 //! What a probe saw and did: an array of 64-bit words per CPU.
 //!
 //! A gate adds without atomics: the kernel lets a program run once at a time on a CPU, and only the one gate of a
-//! probe's target writes its words. The two words that programs of chain functions write too are added to atomically.
+//! probe's target writes its words. The words that programs of chain functions write too are added to atomically.
 
 /// A word of the array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +16,7 @@ pub enum Counter {
     Exhausted,
     /// Hits after the lease or the probe's end.
     Expired,
-    /// Matches that the call stack disproved.
+    /// Times that a chain lost what was matched of it, because the end of an activation went unseen.
     MissedReturns,
     /// Hits that another probe had already answered.
     Shadowed,
@@ -52,6 +52,11 @@ impl Counter {
     /// The same as an instruction takes it.
     pub(crate) const fn off(self) -> i16 {
         super::off(self.offset())
+    }
+
+    /// Whether programs of chain functions count it too.
+    pub(crate) const fn is_shared(self) -> bool {
+        matches!(self, Self::MissedReturns | Self::Rejected | Self::Unread)
     }
 
     pub(crate) const fn name(self) -> &'static str {

@@ -1,0 +1,256 @@
+//! What matching means: three programs in a small language, of which both what runs in the kernel and what the tests
+//! compare it with are made. [`crate::codegen`] turns them into instructions, [`crate::model`] carries them out.
+//!
+//! A task remembers, for each slot of its cgroup's member list, how many frames of the chain are live. It knows that from
+//! records: one for every live activation that advanced some slot, with the progress before it. An activation that
+//! advances nothing leaves none, so recursion costs nothing.
+//!
+//! Exits can go unseen: programs come and go, and the kernel skips a program that it is in the middle of on that CPU.
+//! Then a record stays behind. It is found out by its tag where a context lies above it on the task's stack, at an entry
+//! by its position where the activation that begins lies further out, and before anything is injected for a chain by the
+//! stack, which must show every record's activation at its very position.
+
+mod language;
+
+pub use language::{Op, Test, Value, Word};
+
+use Op::{
+    Add, Answer, Ask, Below, Break, Count, CountVerdict, Do, EachSlot, Evaluate, FindCounters, FindProbe,
+    Guard, Make, Newest, Next, Note, Or, Predicated, Proof, Recall, Refuse, Set, Stop, Sub, TakeStep, Ticket,
+    Unless, Walk, When, Xor,
+};
+use Test::{Favoured, Holds, InTime, Is, Known};
+use Value::{
+    BitOf, Const, Frames, InSlot, ListVersion, Of, OneInSlot, OwnFunction, OwnSite, OwnSkipped, OwnSpan,
+    OwnTag, OwnTarget, ProbeTarget, Return, SlotBit, StepFunction,
+};
+use Word::{
+    Before, Cursor, Depth, Drawn, Draws, Due, Gain, Lost, Opened, Own, Position, Progress, Scratch, Site,
+    Span, Start, Tag, Verdict, Version, Walked,
+};
+
+use crate::asm::Cond::{Eq, Ge, Gt, Le, Lt, Ne};
+use crate::layout::counters::Counter;
+use crate::layout::task::{DEPTH_MAX, STACK_MAX};
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a small number")]
+const MOST_RECORDS: i32 = DEPTH_MAX as i32;
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a small number")]
+const FULL_STACK: i32 = STACK_MAX as i32;
+
+/// Innermost return addresses among which a program finds its own function: before it are its own parts, the
+/// trampoline, and what the kernel puts between.
+const NEAR: i32 = 8;
+
+/// At the entry of a chain function.
+pub static ENTRY: &[Op] = &[
+    Recall,
+    Set(Start, Const(0)),
+    Set(Own, Const(0)),
+    When(
+        Known,
+        &[
+            Do(REFRESH),
+            Do(SETTLE),
+            Note("records that are not further out are over too"),
+            When(
+                Is(Of(Depth), Ne, Const(0)),
+                &[
+                    Do(LOCATE),
+                    When(Is(Of(Own), Eq, Const(0)), &[Do(FORGET)]),
+                    Newest(&[When(Is(Of(Position), Lt, Of(Own)), &[Break]), Do(MISS)]),
+                ],
+            ),
+            Do(TELL),
+            Set(Start, Of(Progress)),
+        ],
+    ),
+    Predicated(&[Note("which predicates are asked for?"), EachSlot(&[Do(WAITS), Ask]), Evaluate]),
+    Set(Gain, Const(0)),
+    Set(Opened, Const(0)),
+    Set(Draws, Const(0)),
+    EachSlot(&[
+        Do(WAITS),
+        Unless(Holds, &[Refuse, Next]),
+        Add(Gain, OneInSlot),
+        When(Is(InSlot(Start), Ne, Const(0)), &[Next]),
+        Note("the outermost activation draws for all that follows inside it"),
+        Or(Opened, SlotBit),
+        Unless(Favoured, &[Next]),
+        Or(Draws, SlotBit),
+    ]),
+    Note("an activation that advances nothing leaves no trace"),
+    When(Is(Of(Gain), Eq, Const(0)), &[Stop]),
+    Make,
+    When(Is(Of(Depth), Ge, Const(MOST_RECORDS)), &[Stop]),
+    When(Is(Of(Own), Eq, Const(0)), &[Do(LOCATE)]),
+    When(Is(Of(Own), Eq, Const(0)), &[Stop]),
+    Note("record the activation and advance"),
+    Set(Cursor, Of(Depth)),
+    Set(Tag, OwnTag),
+    Set(Before, Of(Progress)),
+    Set(Position, Of(Own)),
+    Set(Site, OwnSite),
+    Set(Span, OwnSpan),
+    Add(Depth, Const(1)),
+    Add(Progress, Of(Gain)),
+    Note("keep the draws of slots that opened"),
+    Or(Drawn, Of(Opened)),
+    Sub(Drawn, Of(Opened)),
+    Or(Drawn, Of(Draws)),
+];
+
+/// At the exit of a chain function.
+pub static EXIT: &[Op] = &[
+    Recall,
+    When(
+        Known,
+        &[
+            Note("what is further in ended unseen"),
+            Newest(&[When(Is(Of(Tag), Ge, OwnTag), &[Break]), Do(MISS)]),
+            Note("and this activation ends"),
+            Newest(&[When(Is(Of(Tag), Ne, OwnTag), &[Break]), Do(RESTORE)]),
+        ],
+    ),
+];
+
+/// At the entry of a target: the gate.
+pub static GATE: &[Op] = &[
+    Recall,
+    When(Known, &[Do(REFRESH), Do(SETTLE)]),
+    Guard,
+    Predicated(&[
+        Note("which predicates are asked for?"),
+        When(Is(Of(Verdict), Eq, Const(0)), &[EachSlot(&[Do(OURS), Do(LIVE), Ask])]),
+        Evaluate,
+    ]),
+    When(Known, &[When(Is(Of(Verdict), Eq, Const(0)), &[Proof(PROVE)]), Do(TELL)]),
+    EachSlot(&[
+        Note("does it apply?"),
+        Do(OURS),
+        FindCounters,
+        Count(Counter::Hits),
+        Unless(Is(Of(Verdict), Eq, Const(0)), &[CountVerdict, Next]),
+        Unless(InTime, &[Count(Counter::Expired), Next]),
+        Do(LIVE),
+        Unless(Holds, &[Refuse, Next]),
+        Count(Counter::Matches),
+        When(Is(Frames, Eq, Const(0)), &[Unless(Favoured, &[Count(Counter::SampledOut), Next])]),
+        When(
+            Is(Frames, Ne, Const(0)),
+            &[Unless(Known, &[Next]), Unless(DRAWN, &[Count(Counter::SampledOut), Next])],
+        ),
+        Ticket,
+        Note("inject, and count what else applies as shadowed"),
+        Count(Counter::Injections),
+        Answer,
+        Set(Verdict, Const(SHADOWED)),
+    ]),
+];
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a small number")]
+const SHADOWED: i32 = Counter::Shadowed.offset() as i32;
+
+/// What was matched under another list is forgotten.
+const REFRESH: &[Op] = &[When(
+    Is(Of(Version), Ne, ListVersion),
+    &[Set(Version, ListVersion), Set(Progress, Const(0)), Set(Depth, Const(0)), Set(Lost, Const(0))],
+)];
+
+/// Tags fall with depth and contexts lie on the task's own stack, so what is not above us is not live.
+const SETTLE: &[Op] = &[
+    Note("drop the records of activations that are over"),
+    Newest(&[When(Is(Of(Tag), Gt, OwnTag), &[Break]), Do(MISS)]),
+];
+
+/// The activation at the cursor is over: so are those further in.
+const RESTORE: &[Op] = &[Set(Progress, Of(Before)), Set(Depth, Of(Cursor))];
+
+/// It is, and its exit went unseen.
+const MISS: &[Op] =
+    &[Set(Scratch, Of(Progress)), Xor(Scratch, Of(Before)), Or(Lost, Of(Scratch)), Do(RESTORE)];
+
+/// An exit went unseen: what is on record cannot be told from what is live, so nothing is.
+const FORGET: &[Op] = &[Or(Lost, Of(Progress)), Set(Progress, Const(0)), Set(Depth, Const(0))];
+
+/// Counts what was lost.
+const TELL: &[Op] = &[When(
+    Is(Of(Lost), Ne, Const(0)),
+    &[
+        Note("count what was lost"),
+        EachSlot(&[When(Is(InSlot(Lost), Eq, Const(0)), &[Next]), Count(Counter::MissedReturns)]),
+        Set(Lost, Const(0)),
+    ],
+)];
+
+/// Positions count from the outermost return address, so they need the whole stack: one that may go on beyond what was
+/// taken proves nothing.
+const WALK: &[Op] = &[Walk, When(Is(Of(Walked), Ge, Const(FULL_STACK)), &[Set(Walked, Const(0))])];
+
+/// Where is this activation on the stack?
+const LOCATE: &[Op] = &[
+    Note("where is this activation on the stack?"),
+    Do(WALK),
+    Set(Own, Const(0)),
+    Below(
+        NEAR,
+        &[
+            When(Is(Of(Walked), Le, Of(Cursor)), &[Break]),
+            Set(Scratch, Return(Cursor)),
+            Sub(Scratch, OwnSite),
+            When(
+                Is(Of(Scratch), Lt, OwnSpan),
+                &[Set(Own, Of(Walked)), Sub(Own, Of(Cursor)), Add(Own, OwnSkipped), Break],
+            ),
+        ],
+    ),
+];
+
+/// Goes on with the slots whose chain waits for this function.
+const WAITS: &[Op] =
+    &[FindProbe, TakeStep(InSlot(Start)), Unless(Is(StepFunction, Eq, OwnFunction), &[Next])];
+
+/// Goes on with the slots whose probe is about this target.
+const OURS: &[Op] = &[FindProbe, Unless(Is(ProbeTarget, Eq, OwnTarget), &[Next])];
+
+/// Goes on with the slots whose frames are live, if they have any.
+const LIVE: &[Op] = &[
+    When(
+        Is(Frames, Ne, Const(0)),
+        &[Unless(Known, &[Next]), Unless(Is(InSlot(Progress), Eq, Frames), &[Next])],
+    ),
+    TakeStep(Frames),
+];
+
+/// The draw of the outermost activation favoured the slot.
+const DRAWN: Test = Is(BitOf(Drawn), Ne, Const(0));
+
+/// Where some slot is about to inject for its chain, every record must be on the stack, where it was when it was made.
+const PROVE: &[Op] = &[
+    Note("is any chain live and drawn?"),
+    Set(Due, Const(0)),
+    EachSlot(&[
+        Do(OURS),
+        When(Is(Frames, Eq, Const(0)), &[Next]),
+        Do(LIVE),
+        Unless(DRAWN, &[Next]),
+        Unless(Holds, &[Next]),
+        Set(Due, Const(1)),
+        Break,
+    ]),
+    When(
+        Is(Of(Due), Ne, Const(0)),
+        &[
+            Note("is every record on the stack?"),
+            Do(WALK),
+            When(Is(Of(Walked), Eq, Const(0)), &[Do(FORGET)]),
+            Newest(&[
+                When(Is(Of(Position), Gt, Of(Walked)), &[Do(FORGET), Break]),
+                Set(Scratch, Of(Walked)),
+                Sub(Scratch, Of(Position)),
+                Set(Scratch, Return(Scratch)),
+                Sub(Scratch, Of(Site)),
+                When(Is(Of(Scratch), Ge, Of(Span)), &[Do(FORGET), Break]),
+            ]),
+        ],
+    ),
+];
