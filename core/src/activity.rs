@@ -127,8 +127,8 @@ impl fmt::Display for Activities {
 }
 
 impl Counters {
-    /// What was counted, in words that begin with how far it went and go on with what stood in the way. What the stack
-    /// did not confirm is a [warning](Self::warning) of its own.
+    /// What was counted, in words that begin with how far it went and go on with what stood in the way. Exits that
+    /// went unseen are a [warning](Self::warning) of their own.
     #[must_use]
     pub fn in_words(&self) -> String {
         let Self { hits, matches, injections, .. } = *self;
@@ -148,10 +148,8 @@ impl Counters {
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         (self.missed_returns > 0).then(|| {
-            format!(
-                "missed returns: {} of {} matches dropped, because the stack did not confirm them",
-                self.missed_returns, self.matches
-            )
+            let often = times(self.missed_returns);
+            format!("missed returns: what was matched was dropped {often}, because exits went unseen")
         })
     }
 

@@ -102,7 +102,7 @@ pub struct Counters {
     pub expired: u64,
     /// Hits that may never fail, such as `__GFP_NOFAIL` allocations.
     pub guarded: u64,
-    /// Matches that the stack did not confirm.
+    /// Times that what the chain had matched was dropped, because the exit of an activation went unseen.
     pub missed_returns: u64,
     /// Injections.
     pub injections: u64,

@@ -261,7 +261,7 @@ async fn how_far_probes_have_come_is_in_the_lists_the_explanation_and_the_metric
         (
             injected,
             "injecting",
-            "              warning: missed returns: 2 of 9 matches dropped, because the stack did not confirm them\n",
+            "              warning: missed returns: what was matched was dropped 2 times, because exits went unseen\n",
             "injecting",
         ),
     ];

@@ -120,7 +120,7 @@ fn a_budget_is_used_up_by_what_all_nodes_spent_of_it_and_not_by_what_was_once_tu
 fn missed_returns_are_a_warning_in_every_state() {
     assert_eq!(Counters { hits: 9, matches: 9, ..Counters::default() }.warning(), None);
     let missed = Counters { hits: 9, matches: 7, missed_returns: 3, injections: 4, ..Counters::default() };
-    let expected = "missed returns: 3 of 7 matches dropped, because the stack did not confirm them";
+    let expected = "missed returns: what was matched was dropped 3 times, because exits went unseen";
     assert_eq!(missed.warning().as_deref(), Some(expected));
 }
 

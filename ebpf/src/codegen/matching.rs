@@ -259,7 +259,7 @@ impl Writer<'_, '_> {
             Value::Frames => probing::frames(asm, dst),
             Value::StepFunction => probing::step_function(asm, dst),
             Value::OwnSite | Value::OwnSpan | Value::OwnSkipped | Value::OwnFunction | Value::OwnTarget => {
-                self.own(asm, dst, value)
+                self.own(asm, dst, value);
             }
         }
     }

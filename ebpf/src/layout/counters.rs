@@ -16,7 +16,7 @@ pub enum Counter {
     Exhausted,
     /// Hits after the lease or the probe's end.
     Expired,
-    /// Times that a chain lost what was matched of it, because the end of an activation went unseen.
+    /// Times that what a chain had matched was dropped, because the exit of an activation went unseen.
     MissedReturns,
     /// Hits that another probe had already answered.
     Shadowed,

@@ -74,28 +74,6 @@ impl Stack {
         }
         addresses
     }
-
-    /// Whether activations of the frames are live, in that order, each with its predicate, of which the first was
-    /// favoured. What lies between them does not matter.
-    pub(crate) fn has(&self, frames: &[Frame], favoured: impl Fn(Entry) -> bool) -> bool {
-        has(&self.0, frames, &favoured)
-    }
-
-    /// The outermost live activation that a chain could begin with.
-    pub(crate) fn outermost(&self, frame: Frame) -> Option<Entry> {
-        self.0.iter().map(|activation| activation.entry).find(|entry| is(*entry, frame))
-    }
-}
-
-fn has(live: &[Activation], frames: &[Frame], favoured: &dyn Fn(Entry) -> bool) -> bool {
-    let Some((first, rest)) = frames.split_first() else { return true };
-    live.iter().enumerate().any(|(at, activation)| {
-        is(activation.entry, *first) && favoured(activation.entry) && has(&live[at + 1..], rest, &|_| true)
-    })
-}
-
-fn is(entry: Entry, frame: Frame) -> bool {
-    frame.function == entry.function && holds(frame.predicate, entry.argument)
 }
 
 /// Whether a predicate holds for an argument; number 0 is none.

@@ -9,7 +9,7 @@ use faultline_ebpf::layout::probe::Step as Frame;
 use faultline_ebpf::layout::task::{DEPTH_MAX, STACK_MAX};
 use faultline_ebpf::model::{Chain, Count, TaskState};
 use proptest::prelude::*;
-use task::{Entry, Stack, Step, call, favours, function, holds};
+use task::{Activation, Entry, Stack, Step, call, favours, function, holds};
 
 #[path = "../common/task.rs"]
 mod task;
@@ -25,7 +25,7 @@ struct Task {
 impl Task {
     fn enter(&mut self, chains: &[Chain], entry: Entry) -> Vec<Count> {
         let tag = self.stack.next_tag(entry);
-        self.stack.0.push(task::Activation { entry, tag });
+        self.stack.0.push(Activation { entry, tag });
         let addresses = self.stack.addresses();
         let function = function(entry.function);
         call(self.version, chains, entry, tag, &addresses, |call| self.state.enter(function, call))
@@ -54,7 +54,7 @@ impl Task {
                 counts.push((slot, Counter::Shadowed));
                 continue;
             }
-            if !self.stack.has(&chain.frames, |_| true) {
+            if !live(&self.stack.0, &chain.frames, &|_| true) {
                 continue;
             }
             if !holds(chain.predicate, entry.argument) {
@@ -62,7 +62,7 @@ impl Task {
                 continue;
             }
             counts.push((slot, Counter::Matches));
-            let drawer = chain.frames.first().map_or(Some(entry), |first| self.stack.outermost(*first));
+            let drawer = chain.frames.first().map_or(Some(entry), |first| outermost(&self.stack, *first));
             injected = drawer.is_some_and(|drawer| favours(drawer, slot));
             counts.push((slot, if injected { Counter::Injections } else { Counter::SampledOut }));
         }
@@ -78,6 +78,24 @@ impl Task {
     fn has_room(&self, entry: Entry) -> bool {
         self.stack.0.len() < DEPTH_MAX && self.stack.addresses().len() + 1 + entry.others < STACK_MAX
     }
+}
+
+/// Whether activations of the frames are live, in that order, each with its predicate, of which the first was favoured.
+/// What lies between them does not matter.
+fn live(stack: &[Activation], frames: &[Frame], favoured: &dyn Fn(Entry) -> bool) -> bool {
+    let Some((first, rest)) = frames.split_first() else { return true };
+    stack.iter().enumerate().any(|(at, activation)| {
+        is(activation.entry, *first) && favoured(activation.entry) && live(&stack[at + 1..], rest, &|_| true)
+    })
+}
+
+/// The outermost live activation that a chain could begin with.
+fn outermost(stack: &Stack, frame: Frame) -> Option<Entry> {
+    stack.0.iter().map(|activation| activation.entry).find(|entry| is(*entry, frame))
+}
+
+fn is(entry: Entry, frame: Frame) -> bool {
+    frame.function == entry.function && holds(frame.predicate, entry.argument)
 }
 
 fn missed(counts: &[Count]) -> usize {
@@ -131,7 +149,7 @@ proptest! {
                     let counts = task.reach(&chains, target, entry);
                     for (slot, _) in counts.iter().filter(|(_, counter)| *counter == Counter::Injections) {
                         let chain = &chains[*slot];
-                        prop_assert!(task.stack.has(&chain.frames, |entry| favours(entry, *slot)));
+                        prop_assert!(live(&task.stack.0, &chain.frames, &|entry| favours(entry, *slot)));
                         prop_assert!(holds(chain.predicate, entry.argument));
                     }
                     prop_assert!(unseen || missed(&counts) == 0 || task.is_full());

@@ -145,7 +145,7 @@ pub struct Counters {
     pub exhausted: u64,
     /// Hits after the lease or the probe's end.
     pub expired: u64,
-    /// Matches that the call stack disproved: an exit was missed.
+    /// Times that what the chain had matched was dropped, because the exit of an activation went unseen.
     pub missed_returns: u64,
     /// Hits that another probe on the same target had already answered.
     pub shadowed: u64,

@@ -25,7 +25,7 @@ pub struct Tally {
     pub expired: u64,
     /// Hits that may never fail.
     pub guarded: u64,
-    /// Matches that the stack did not confirm.
+    /// Times that what the chain had matched was dropped, because the exit of an activation went unseen.
     pub missed_returns: u64,
     /// Hits that another probe had already answered.
     pub shadowed: u64,

@@ -75,11 +75,9 @@ impl Going<'_> {
         loop {
             line.clear();
             assert_ne!(self.0.replies.read_line(&mut line).unwrap(), 0, "the victim died");
-            let Some((_, numbers)) = line.split_once("tally ") else { continue };
-            let numbers: Vec<u64> =
-                numbers.split_whitespace().map(|number| number.parse().unwrap()).collect();
-            let errno = i32::try_from(numbers[2]).unwrap();
-            return Tally { ok: numbers[0], failed: numbers[1], errno, last_failure: numbers[3] };
+            if let Some(tally) = Tally::read(&line) {
+                return tally;
+            }
         }
     }
 }
@@ -154,6 +152,12 @@ fn follow(words: &[&str]) -> Tally {
             std::hint::black_box(&pages);
             Ok(())
         }),
+        "open" => repeat(number(2), || open(words[1], OFlags::RDONLY, Mode::empty()).map(drop)),
+        "read-proc" => repeat(number(1), || {
+            let file = open("/proc/self/stat", OFlags::RDONLY, Mode::empty())?;
+            rustix::io::read(file, &mut [0; 64]).map(drop)
+        }),
+        "child" => child(&words[1..].join(" ")),
         "move" => {
             std::fs::write(PathBuf::from(words[1]).join("cgroup.procs"), "0").unwrap();
             Tally::default()
@@ -162,7 +166,28 @@ fn follow(words: &[&str]) -> Tally {
     }
 }
 
+/// Has a child follow an order.
+fn child(order: &str) -> Tally {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "victim::follows_its_orders", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(child.stdin.take().unwrap(), "{order}").unwrap();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().find_map(Tally::read).unwrap()
+}
+
 impl Tally {
+    /// Finds it in a line.
+    fn read(line: &str) -> Option<Self> {
+        let (_, numbers) = line.split_once("tally ")?;
+        let numbers: Vec<u64> = numbers.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        let errno = i32::try_from(numbers[2]).unwrap();
+        Some(Self { ok: numbers[0], failed: numbers[1], errno, last_failure: numbers[3] })
+    }
+
     fn add(&mut self, mut operation: impl FnMut() -> Result<(), Errno>) {
         let began = boot_ns();
         match operation() {

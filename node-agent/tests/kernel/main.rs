@@ -2,6 +2,7 @@
 //! `cargo lab test --package faultline-node-agent --test kernel --bin none --disk sample`
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its world does")]
 
+mod activations;
 mod budgets;
 mod calls;
 mod chains;
@@ -12,6 +13,8 @@ mod lifecycle;
 mod mechanisms;
 mod predicates;
 mod preflight;
+mod recorded;
+mod trace;
 #[path = "../common/victim.rs"]
 mod victim;
 mod world;

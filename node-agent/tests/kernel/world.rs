@@ -14,6 +14,8 @@ use faultline_node_agent::kernel::{
     loaded_programs,
 };
 
+use rustix::process::Pid;
+
 use crate::victim::{Victim, boot_ns};
 
 /// Engines see each other's programs, so tests take turns.
@@ -215,6 +217,25 @@ impl Vary for ProbeSpec {
 
     fn ends(self, ends: BootNanos) -> Self {
         Self { ends, ..self }
+    }
+}
+
+/// The threads of a victim.
+pub(crate) fn threads(victim: &Victim) -> Vec<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", victim.child.id())).unwrap();
+    tasks
+        .map(|task| Pid::from_raw(task.unwrap().file_name().to_str().unwrap().parse().unwrap()).unwrap())
+        .collect()
+}
+
+/// Waits until every thread of a victim sleeps: then it reads its orders.
+pub(crate) fn wait_until_idle(victim: &Victim) {
+    let sleeps = |thread: &Pid| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", thread.as_raw_nonzero())).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('S')
+    };
+    while !threads(victim).iter().all(sleeps) {
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

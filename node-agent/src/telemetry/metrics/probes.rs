@@ -34,7 +34,11 @@ const COUNTS: [Count; 12] = [
     ("exhausted", "Matches after the budget was used up", |tally| tally.exhausted),
     ("expired", "Hits after the lease or the end", |tally| tally.expired),
     ("guarded", "Hits that may never fail", |tally| tally.guarded),
-    ("missed_returns", "Matches that the stack did not confirm", |tally| tally.missed_returns),
+    (
+        "missed_returns",
+        "Times that what a chain had matched was dropped because an exit went unseen",
+        |tally| tally.missed_returns,
+    ),
     ("shadowed", "Hits that another probe had already answered", |tally| tally.shadowed),
     ("contended", "Matches dropped because too many CPUs drew at once", |tally| tally.contended),
 ];

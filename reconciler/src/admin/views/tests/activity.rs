@@ -166,7 +166,7 @@ fn a_target_whose_agent_has_not_spoken_of_it_is_pending_and_says_whom_it_waits_f
 #[test]
 fn a_list_says_why_nothing_came_of_a_run_and_nothing_more_where_something_did() {
     let missed = Counters { hits: 9, matches: 7, missed_returns: 3, injections: 4, ..Counters::default() };
-    let warning = "missed returns: 3 of 7 matches dropped, because the stack did not confirm them";
+    let warning = "missed returns: what was matched was dropped 3 times, because exits went unseen";
     let fine = Counters { missed_returns: 0, ..missed };
     for (counters, activity, message) in [
         (Counters::default(), "never reached", "the function that fails was never reached"),
