@@ -6,7 +6,7 @@ use faultline_ebpf::{
     btf::{Btf, Kind},
     facts::{Facts, TargetFacts},
     predicate::read,
-    symbol,
+    symbol::{Modules, Objects},
 };
 
 use crate::kernel::Kernel;
@@ -44,8 +44,8 @@ pub fn run(input: &[u8]) {
     for kind in KINDS {
         let _ = btf.find(kind, "node");
     }
-    let _ =
-        (btf.enumerator("ZONE_BELOW"), btf.nearest_functions("lokup", 3), symbol::find(&btf, "sys_mount"));
+    let objects = Objects { kernel: &btf, modules: &Modules::new(), table: None };
+    let _ = (btf.enumerator("ZONE_BELOW"), ["lokup", "sys_mount", "a:lookup"].map(|name| objects.find(name)));
     let _ = (Target::ALL.map(|target| TargetFacts::from_btf(&btf, target)), Facts::from_btf(&btf));
     let Some(kernel) = Kernel::parse(input.to_vec()) else { return };
     for (function, text) in PREDICATES {

@@ -63,7 +63,7 @@ fn too_many(field: Field<'_>, frames: usize) -> Diagnostic {
 
 /// The frames on the way, and what is said of the target function, which can only be the end of the way.
 fn part(frames: Vec<Written>, target: &str, findings: &mut Findings) -> (Vec<FramePlace>, Vec<FramePlace>) {
-    let is_target = |frame: &Written| frame.function.as_deref().is_none_or(|function| function == target);
+    let is_target = |frame: &Written| frame.function.as_deref().is_none_or(|name| of_kernel(name) == target);
     let of_target = frames.iter().rev().take_while(|frame| is_target(frame)).count();
     let on_the_way = frames.len() - of_target;
     let place = |Written { function, span, predicate }: Written| FramePlace {
@@ -73,12 +73,17 @@ fn part(frames: Vec<Written>, target: &str, findings: &mut Findings) -> (Vec<Fra
     };
     let mut frames: Vec<_> = frames.into_iter().map(place).collect();
     let targets = frames.split_off(on_the_way);
-    for frame in frames.iter().filter(|frame| frame.function == target) {
+    for frame in frames.iter().filter(|frame| of_kernel(&frame.function) == target) {
         let message = format!("`{target}` is the function that fails, and it only ends a call chain");
         let help = "make it the last frame, or remove it";
         findings.push(Diagnostic::error(Code::InvalidFunction, frame.span, message).help(help));
     }
     (frames, targets)
+}
+
+/// A name without the module, where that is the kernel itself.
+fn of_kernel(name: &str) -> &str {
+    name.strip_prefix("vmlinux:").unwrap_or(name)
 }
 
 /// One place for the target function: the one with the predicate, if there is any.

@@ -38,9 +38,33 @@ fn part_error(part: &str) -> Option<&'static str> {
     Some("it must begin and end with a letter or digit")
 }
 
+/// Longest name of a module, in characters: the kernel's `MODULE_NAME_LEN` less the end of the text.
+const LONGEST_MODULE: usize = 55;
+
 /// Why no kernel has a function of this name, where that is clear: a C identifier, and what compilers append behind
-/// dots (`.isra.0`, `.constprop.0`).
+/// dots (`.isra.0`, `.constprop.0`). The module that it is in may stand before it (`ext4:ext4_find_entry`).
 pub(super) fn symbol_error(text: &str) -> Option<&'static str> {
+    match text.split_once(':') {
+        Some((module, function)) => module_error(module).or_else(|| function_error(function)),
+        None => function_error(text),
+    }
+}
+
+fn module_error(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        return Some("there is no module before the colon");
+    }
+    if text.len() > LONGEST_MODULE {
+        return Some("the module's name is longer than 55 characters");
+    }
+    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-';
+    text.chars().any(is_odd).then_some("a module's name has only letters, digits, `_` and `-`")
+}
+
+fn function_error(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        return Some("there is no function");
+    }
     if text.len() > LONGEST_SYMBOL {
         return Some("it is longer than 511 characters");
     }
@@ -79,10 +103,15 @@ mod tests {
 
     #[test]
     fn functions_are_c_identifiers_with_what_compilers_append() {
-        for good in ["__x64_sys_mount", "ext4_mount", "foo.isra.0", "_"] {
+        for good in
+            ["__x64_sys_mount", "ext4_mount", "foo.isra.0", "_", "ext4:ext4_mount", "snd-hda:a.b", "8021q:f"]
+        {
             assert_eq!(symbol_error(good), None, "{good}");
         }
-        for bad in ["0foo", "foo bar", "foo+0x10", "foo.", "a..b", "f\u{f6}o", "foo()"] {
+        for bad in [
+            "0foo", "foo bar", "foo+0x10", "foo.", "a..b", "f\u{f6}o", "foo()", "a:b:c", ":f", "m:", "m:0f",
+            "a.b:f", "a b:f",
+        ] {
             assert!(symbol_error(bad).is_some(), "{bad}");
         }
     }

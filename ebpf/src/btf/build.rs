@@ -20,12 +20,17 @@ const FLAG: u32 = 1 << 31;
 pub struct BtfBuilder {
     types: Vec<u8>,
     strings: Vec<u8>,
+    /// Bytes of the names that a module's go on from.
+    inherited_text: u32,
+    /// The last id given.
     count: u32,
+    /// Whether enums say that they have a sign.
+    tells_signs: bool,
 }
 
 impl Default for BtfBuilder {
     fn default() -> Self {
-        Self { types: Vec::new(), strings: vec![0], count: 0 }
+        Self { types: Vec::new(), strings: vec![0], inherited_text: 0, count: 0, tells_signs: true }
     }
 }
 
@@ -34,6 +39,19 @@ impl BtfBuilder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Those of a module on top of what `kernel` has so far: their ids go on from there, and may be mixed.
+    #[must_use]
+    pub fn module(kernel: &Self) -> Self {
+        let inherited_text = kernel.inherited_text.saturating_add(length(&kernel.strings));
+        Self { types: Vec::new(), strings: Vec::new(), inherited_text, ..*kernel }
+    }
+
+    /// As the kernels before 6.0 wrote it: no enum says whether it has a sign.
+    #[must_use]
+    pub fn before_signs(self) -> Self {
+        Self { tells_signs: false, ..self }
     }
 
     /// An unsigned integer of `size` bytes.
@@ -110,7 +128,8 @@ impl BtfBuilder {
         for (constant, value) in constants {
             tail.extend([self.string(constant), u32::from_le_bytes(value.to_le_bytes())]);
         }
-        self.add(name, KIND_ENUM | FLAG >> 24, constants.len(), 4, &tail)
+        let flag = if self.tells_signs { FLAG >> 24 } else { 0 };
+        self.add(name, KIND_ENUM | flag, constants.len(), 4, &tail)
     }
 
     /// The bytes.
@@ -139,7 +158,7 @@ impl BtfBuilder {
         if text.is_empty() {
             return 0;
         }
-        let at = length(&self.strings);
+        let at = self.inherited_text.saturating_add(length(&self.strings));
         self.strings.extend(text.as_bytes());
         self.strings.push(0);
         at

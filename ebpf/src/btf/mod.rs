@@ -9,6 +9,8 @@ mod query;
 mod scan;
 mod types;
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 pub use build::BtfBuilder;
@@ -74,23 +76,30 @@ pub enum BtfError {
         /// As numbered in the data.
         kind: u32,
     },
+    /// Names do not begin where names of types on top of that base do.
+    #[error("its types are not on top of these: it belongs to a module of another kernel, or to none")]
+    Base,
 }
 
 /// How deep anonymous members and qualifiers are followed. The kernel allows 32 levels of either.
 const NESTING: usize = 32;
 
-/// Parsed BTF.
+/// Parsed BTF: that of a kernel, or that of a module on top of it.
 #[derive(Debug, Clone)]
 pub struct Btf {
+    /// What ids and names go on from: those of a module begin where the kernel's end.
+    base: Option<Arc<Btf>>,
     bytes: Vec<u8>,
     strings: std::ops::Range<usize>,
-    /// Where each type starts, by id less one: id 0 is void and has no bytes.
+    /// Where each type starts, by id less one and less those of the base: id 0 is void and has no bytes.
     starts: Vec<usize>,
+    /// Whether enums say if they have a sign, as they do since Linux 6.0. Before, every constant may be negative.
+    tells_signs: bool,
 }
 
-/// One type's fixed part, and where its variable part is.
+/// One type's fixed part, and its variable part.
 #[derive(Debug, Clone, Copy)]
-struct Record {
+struct Record<'a> {
     name: u32,
     kind: Kind,
     /// Members, parameters or enumerators.
@@ -99,5 +108,5 @@ struct Record {
     flag: bool,
     /// Byte size, or the type it refers to.
     size_or_type: u32,
-    tail: usize,
+    tail: &'a [u8],
 }

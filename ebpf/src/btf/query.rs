@@ -12,53 +12,49 @@ pub struct Param<'a> {
 }
 
 impl Btf {
-    /// Number of types, void not counted.
+    /// Number of types, void not counted; of a module, with those of its kernel.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.starts.len()
+        self.inherited() + self.starts.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
+        self.len() == 0
     }
 
-    /// The first type of that kind and name.
+    /// The first type of that kind and name; a module's own ones come first.
     #[must_use]
     pub fn find(&self, kind: Kind, name: &str) -> Option<u32> {
-        self.records()
-            .find_map(|(id, record)| (record.kind == kind && self.is_named(record.name, name)).then_some(id))
+        self.named(kind, name).next()
     }
 
-    /// All functions of that name: static functions may share one.
-    pub fn functions<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u32> + 'a {
+    /// All types of that kind and name; a module's own ones come first.
+    pub fn named<'a>(&'a self, kind: Kind, name: &'a str) -> impl Iterator<Item = u32> + 'a {
         self.records()
+            .filter(move |(_, record)| record.kind == kind && self.is_named(record.name, name))
+            .map(|(id, _)| id)
+    }
+
+    /// The names of all types of a kind, empty ones too.
+    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        let of_kind = self.records().filter(move |(_, record)| record.kind == kind);
+        of_kind.filter_map(|(_, record)| self.string(record.name))
+    }
+
+    /// All functions of that name: static functions may share one. Of a module, those of its kernel are not among them.
+    pub fn functions<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u32> + 'a {
+        self.own_records()
             .filter(move |(_, record)| record.kind == Kind::Func && self.is_named(record.name, name))
             .map(|(id, _)| id)
     }
 
-    /// The names of all functions.
+    /// The names of all functions. Of a module, those of its kernel are not among them.
     pub fn function_names(&self) -> impl Iterator<Item = &str> {
-        self.records()
+        self.own_records()
             .filter(|(_, record)| record.kind == Kind::Func)
             .filter_map(|(_, record)| self.string(record.name))
-    }
-
-    /// The functions whose names are most like `name`, the most alike first.
-    #[must_use]
-    pub fn nearest_functions(&self, name: &str, most: usize) -> Vec<String> {
-        let alike = |other: &str| {
-            if other.contains(name) { 1.0 } else { strsim::jaro_winkler(name, other) }
-        };
-        let mut scored: Vec<(f64, &str)> = self
-            .function_names()
-            .map(|other| (alike(other), other))
-            .filter(|(score, _)| *score > 0.85)
-            .collect();
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.len().cmp(&b.1.len())).then(a.1.cmp(b.1)));
-        scored.dedup_by(|a, b| a.1 == b.1);
-        scored.into_iter().take(most).map(|(_, other)| other.to_owned()).collect()
     }
 
     /// The parameters of a function, in order.
@@ -68,8 +64,8 @@ impl Btf {
         let proto = self.record(record.size_or_type).filter(|record| record.kind == Kind::FuncProto)?;
         (0..proto.count)
             .map(|nth| {
-                let name = self.string(self.tail(proto, 2 * nth)?)?;
-                Some(Param { name, type_id: self.tail(proto, 2 * nth + 1)? })
+                let name = self.string(proto.tail(2 * nth)?)?;
+                Some(Param { name, type_id: proto.tail(2 * nth + 1)? })
             })
             .collect()
     }
@@ -108,25 +104,30 @@ impl Btf {
         self.string(self.record(self.unqualified(id)?)?.name)
     }
 
-    /// The value of an enum constant.
+    /// The value of an enum constant; of several with that name, the first.
     #[must_use]
     pub fn enumerator(&self, name: &str) -> Option<i64> {
-        self.records().find_map(|(_, record)| match record.kind {
+        self.enumerators(name).next()
+    }
+
+    /// The values of all enum constants of that name; a module's own ones come first.
+    pub fn enumerators<'a>(&'a self, name: &'a str) -> impl Iterator<Item = i64> + 'a {
+        self.records().filter_map(move |(_, record)| match record.kind {
             Kind::Enum => self.enumerator_in(record, name, 2),
             Kind::Enum64 => self.enumerator_in(record, name, 3),
             _ => None,
         })
     }
 
-    fn enumerator_in(&self, record: Record, name: &str, words: usize) -> Option<i64> {
+    fn enumerator_in(&self, record: Record<'_>, name: &str, words: usize) -> Option<i64> {
         (0..record.count).find_map(|nth| {
-            if !self.is_named(self.tail(record, words * nth)?, name) {
+            if !self.is_named(record.tail(words * nth)?, name) {
                 return None;
             }
-            let low = self.tail(record, words * nth + 1)?;
+            let low = record.tail(words * nth + 1)?;
             let high = match words {
-                3 => self.tail(record, words * nth + 2)?,
-                _ if record.flag && low >> 31 == 1 => u32::MAX,
+                3 => record.tail(words * nth + 2)?,
+                _ if low >> 31 == 1 && self.has_sign(record) => u32::MAX,
                 _ => 0,
             };
             let [a, b, c, d] = low.to_le_bytes();
@@ -135,9 +136,25 @@ impl Btf {
         })
     }
 
-    fn records(&self) -> impl Iterator<Item = (u32, Record)> + '_ {
-        let last = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
-        (1..=last).filter_map(|id| Some((id, self.record(id)?)))
+    /// Whether the constants of an enum have a sign. Where the data does not tell, they are 32 bits wide and read as
+    /// signed, as everybody reads them: one that has the highest bit is far more often -1 than 4,294,967,295.
+    pub(super) fn has_sign(&self, record: Record<'_>) -> bool {
+        if self.tells_signs || record.kind != Kind::Enum {
+            return record.flag;
+        }
+        (0..record.count).any(|nth| record.tail(2 * nth + 1).is_some_and(|value| value >> 31 == 1))
+    }
+
+    /// All types, a module's own ones first.
+    fn records(&self) -> impl Iterator<Item = (u32, Record<'_>)> + '_ {
+        let inherited = self.base.iter().flat_map(|base| base.own_records());
+        self.own_records().chain(inherited)
+    }
+
+    pub(super) fn own_records(&self) -> impl Iterator<Item = (u32, Record<'_>)> + '_ {
+        let id = |nth: usize| u32::try_from(nth).unwrap_or(u32::MAX);
+        let (before, last) = (id(self.inherited()), id(self.len()));
+        (before.saturating_add(1)..=last).filter_map(|id| Some((id, self.record(id)?)))
     }
 }
 
@@ -145,7 +162,9 @@ impl Btf {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::BtfBuilder;
+    use std::sync::Arc;
+
+    use super::super::{BtfBuilder, BtfError, Type};
     use super::*;
 
     fn fixture() -> BtfBuilder {
@@ -191,9 +210,55 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_function_is_offered_its_neighbours() {
-        assert_eq!(parsed().nearest_functions("shuold_fail", 3), ["should_fail"]);
-        assert_eq!(parsed().nearest_functions("unrelated", 3), [""; 0]);
+    fn enum_constants_keep_their_sign_where_the_data_does_not_tell_it() {
+        let mut builder = BtfBuilder::new().before_signs();
+        let signed = builder.enumeration("answer", &[("GOOD", 1), ("BAD", -1)]);
+        let unsigned = builder.enumeration("bits", &[("A_BIT", 4)]);
+        let btf = Btf::parse(builder.build()).unwrap();
+        assert_eq!((btf.enumerator("GOOD"), btf.enumerator("BAD")), (Some(1), Some(-1)));
+        assert_eq!(btf.type_of(signed), Some(Type::Int { bytes: 4, signed: true }));
+        assert_eq!(btf.type_of(unsigned), Some(Type::Int { bytes: 4, signed: false }));
+    }
+
+    /// A kernel, and a module on top of it that has a function of its own, and one with a name that the kernel has too.
+    fn split() -> (Vec<u8>, Vec<u8>) {
+        let mut kernel = fixture();
+        let page = kernel.structure("page", 64, &[]);
+        let mut module = BtfBuilder::module(&kernel);
+        let outer = module.structure("of_module", 8, &[("page", page, 0)]);
+        let pointer = module.pointer(outer);
+        module.function("module_write", &[("it", pointer), ("page", page)]);
+        module.function("should_fail", &[]);
+        module.enumeration("", &[("OF_MODULE", -3)]);
+        (kernel.build(), module.build())
+    }
+
+    #[test]
+    fn types_of_a_module_go_on_from_those_of_its_kernel() {
+        let (kernel, module) = split();
+        let kernel = Arc::new(Btf::parse(kernel).unwrap());
+        let module = Btf::parse_split(module, Arc::clone(&kernel)).unwrap();
+        assert!(module.len() > kernel.len());
+        assert_eq!(module.function_names().collect::<Vec<_>>(), ["module_write", "should_fail"]);
+        let write = module.functions("module_write").next().unwrap();
+        let params = module.params(write).unwrap();
+        assert_eq!(module.type_name(params[1].type_id), Some("page"));
+        assert_eq!(module.size_of(params[1].type_id), Some(64));
+        let Some(Type::Pointer(own)) = module.type_of(params[0].type_id) else { panic!("{params:?}") };
+        assert_eq!(module.fields(own).first().map(|(name, _)| *name), Some("page"));
+        assert_eq!(module.find(Kind::Struct, "outer"), kernel.find(Kind::Struct, "outer"));
+        assert_eq!((module.enumerator("OF_MODULE"), module.enumerator("A_BIT")), (Some(-3), Some(4)));
+        assert_ne!(module.functions("should_fail").next(), kernel.functions("should_fail").next());
+        assert_eq!(module.params(module.functions("should_fail").next().unwrap()), Some(vec![]));
+    }
+
+    #[test]
+    fn a_module_of_another_kernel_is_refused() {
+        let (_, module) = split();
+        let mut other = fixture();
+        other.structure("with_another_name", 8, &[]);
+        let other = Arc::new(Btf::parse(other.build()).unwrap());
+        assert_eq!(Btf::parse_split(module, other).err(), Some(BtfError::Base));
     }
 
     proptest! {
@@ -209,7 +274,19 @@ mod tests {
                 for id in 0..20 {
                     let _ = (btf.params(id), btf.type_name(id), btf.field(id, "deep"));
                 }
-                let _ = (btf.enumerator("B_BIT"), btf.nearest_functions("should", 2));
+                let _ = (btf.enumerator("B_BIT"), btf.functions("should").next());
+            }
+        }
+
+        #[test]
+        fn a_damaged_module_never_panics(at in 0usize..400, with: u8) {
+            let (kernel, mut module) = split();
+            if let Some(byte) = module.get_mut(at) { *byte = with; }
+            if let Ok(btf) = Btf::parse_split(module, Arc::new(Btf::parse(kernel).unwrap())) {
+                for id in 0..30 {
+                    let _ = (btf.params(id), btf.type_name(id), btf.fields(id), btf.size_of(id));
+                }
+                let _ = (btf.enumerator("OF_MODULE"), btf.functions("module_write").next());
             }
         }
 

@@ -74,11 +74,13 @@ impl Btf {
         }
         let record = self.record(id)?;
         Some(match record.kind {
-            Kind::Int => self.integer(record)?,
+            Kind::Int => Self::integer(record)?,
             Kind::Ptr => Type::Pointer(record.size_or_type),
-            Kind::Array => Type::Array { of: self.tail(record, 0)?, length: self.tail(record, 2)? },
+            Kind::Array => Type::Array { of: record.tail(0)?, length: record.tail(2)? },
             Kind::Struct | Kind::Union => Type::Aggregate { id, bytes: record.size_or_type },
-            Kind::Enum | Kind::Enum64 => Type::Int { bytes: record.size_or_type, signed: record.flag },
+            Kind::Enum | Kind::Enum64 => {
+                Type::Int { bytes: record.size_or_type, signed: self.has_sign(record) }
+            }
             Kind::Func | Kind::FuncProto => Type::Function,
             Kind::Forward => Type::Void,
             _ => Type::Unreadable,
@@ -147,10 +149,10 @@ impl Btf {
         }
     }
 
-    fn nth_field(&self, record: Record, nth: usize, base: u32) -> Option<(&str, Field)> {
-        let label = self.string(self.tail(record, 3 * nth)?)?;
-        let type_id = self.tail(record, 3 * nth + 1)?;
-        let offset = self.tail(record, 3 * nth + 2)?;
+    fn nth_field(&self, record: Record<'_>, nth: usize, base: u32) -> Option<(&str, Field)> {
+        let label = self.string(record.tail(3 * nth)?)?;
+        let type_id = record.tail(3 * nth + 1)?;
+        let offset = record.tail(3 * nth + 2)?;
         // With the flag, the upper byte is a bit field's width; without, a width smaller than the type's is in the
         // integer itself, which no compiler of the last years writes.
         let (bits, offset) = if record.flag { (offset >> 24, offset & 0x00ff_ffff) } else { (0, offset) };
@@ -158,8 +160,8 @@ impl Btf {
         Some((label, Field { bit_offset, bits: (bits != 0).then_some(bits), type_id }))
     }
 
-    fn integer(&self, record: Record) -> Option<Type> {
-        let encoding = self.tail(record, 0)? >> 24 & 0xf;
+    fn integer(record: Record<'_>) -> Option<Type> {
+        let encoding = record.tail(0)? >> 24 & 0xf;
         Some(match encoding & BOOL {
             0 => Type::Int { bytes: record.size_or_type, signed: encoding & SIGNED != 0 },
             _ => Type::Bool,

@@ -11,11 +11,13 @@ use faultline_ebpf::layout::globals::Unit;
 use faultline_ebpf::layout::members::SLOTS;
 use faultline_ebpf::layout::probe::{Probe, Step};
 use faultline_ebpf::layout::{MAX_CGROUPS, MAX_FRAMES, MAX_PROBES, hot};
+use faultline_ebpf::symbol::Unresolved;
 
 use super::cgroups::Walk;
 use super::engine::{Content, Engine, LiveProbe};
 use super::error::ProbeError;
-use super::functions::{Ground, Resolved, Types, Wanted};
+use super::functions::{Ground, Resolved, Wanted};
+use super::lookup::Types;
 use super::membership::{self, Lists, probes_of};
 use super::predicates::Numbers;
 use super::programs::{AttachError, Live};
@@ -347,7 +349,7 @@ impl Places {
     /// A frame, as programs know it.
     pub(super) fn step(&self, frame: &Frame) -> Result<Step, ProbeError> {
         let name = &frame.function;
-        let unknown = || Err(ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() });
+        let unknown = || Err(Unresolved::Unknown { name: name.clone(), nearest: Vec::new() }.into());
         let carried = self.functions.get(name).cloned().unwrap_or_else(unknown)?;
         let predicate = number(&carried.predicates, frame.predicate.as_ref())?;
         Ok(Step { function: carried.number, predicate })

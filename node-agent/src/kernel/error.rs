@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use faultline_ebpf::symbol::Unresolved;
 use thiserror::Error;
 
 use super::preflight::Unusable;
@@ -110,22 +111,9 @@ pub enum ProbeError {
         /// As the preflight found.
         reason: Unusable,
     },
-    /// No such kernel function.
-    #[error("kernel function `{name}` does not exist{}", nearest_help(.nearest))]
-    UnknownFunction {
-        /// As the chain names it.
-        name: String,
-        /// Attachable functions with names like it, the most alike first.
-        nearest: Vec<String>,
-    },
-    /// Several functions of that name: which one the chain means cannot be told.
-    #[error("kernel function `{name}` is ambiguous: {count} of that name")]
-    AmbiguousFunction {
-        /// As the chain names it.
-        name: String,
-        /// How many there are.
-        count: usize,
-    },
+    /// A frame's name is no function that programs can be attached to.
+    #[error(transparent)]
+    Function(#[from] Unresolved),
     /// The function exists and the kernel refused to attach to it.
     #[error("cannot attach to `{name}`: {reason}")]
     NotAttachable {
@@ -214,8 +202,4 @@ impl OpenError {
             _ => false,
         }
     }
-}
-
-fn nearest_help(nearest: &[String]) -> String {
-    if nearest.is_empty() { String::new() } else { format!(" (nearest: {})", nearest.join(", ")) }
 }

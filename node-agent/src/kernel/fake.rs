@@ -8,6 +8,8 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use faultline_ebpf::symbol::Unresolved;
+
 use super::{
     Attached, BootNanos, BudgetKey, Counters, FaultKind, FaultVerdict, Kernel, Mechanism, Preflight,
     ProbeError, ProbeId, ProbeOutcome, ProbeSpec, ProgramStatus,
@@ -85,7 +87,7 @@ impl FakeKernel {
         }
         let mut functions = spec.call_chain.frames.iter().map(|frame| &frame.function);
         match functions.find(|function| self.missing.contains(*function)) {
-            Some(name) => Err(ProbeError::UnknownFunction { name: name.clone(), nearest: Vec::new() }),
+            Some(name) => Err(Unresolved::Unknown { name: name.clone(), nearest: Vec::new() }.into()),
             None => Ok(Attached { cgroups: spec.scope.len(), missing: Vec::new(), points: Vec::new() }),
         }
     }

@@ -1,33 +1,27 @@
 //! The chain functions in use: each carries an entry and an exit program, whatever the number of probes.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use faultline_api::Predicate;
 use faultline_ebpf::asm::{AsmError, Program};
-use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::{ChainFunction, Hook, chain_entry, chain_exit};
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::MAX_FUNCTIONS;
 use faultline_ebpf::layout::globals::Unit;
 use faultline_ebpf::layout::task::SITE_SPAN;
 use faultline_ebpf::predicate::{Function as Signature, UNDESCRIBED};
-use faultline_ebpf::symbol;
+use faultline_ebpf::symbol::Symbol;
 
 use super::engine::Kprobes;
 use super::error::ProbeError;
 use super::gates::FORCED;
-use super::host;
 use super::kprobes;
+use super::lookup::{Found, Identity, Types, identity, look_up, trouble};
 use super::maps::Maps;
 use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::Mechanism;
 use super::programs::{AttachError, Live};
 use super::spec::AttachPoint;
-use super::symbols::{self, Symbol};
-
-/// Names offered in place of one that does not exist.
-const NEAREST: usize = 3;
 
 /// A function with its programs. The entry program goes first, so that none is left alone. Whenever a program comes to or
 /// goes from the function, activations under way leave past its exit programs; the records they leave behind are found
@@ -37,8 +31,9 @@ struct Function {
     entry: Live,
     exit: Live,
     at: ChainFunction,
-    /// Its BTF id, or [`UNDESCRIBED`].
-    id: u32,
+    symbol: Symbol,
+    /// Which of the modules that came under its name it is in.
+    module: Option<Identity>,
     mechanism: Mechanism,
     predicates: Predicates,
 }
@@ -51,6 +46,8 @@ pub(super) struct Functions {
     live: BTreeMap<u64, Function>,
     /// What the names in chains mean.
     meant: BTreeMap<String, u64>,
+    /// Those whose modules are gone. Probes in force may wait for their numbers until the converge is over.
+    gone: Vec<Function>,
 }
 
 /// What attaching draws on.
@@ -61,6 +58,11 @@ pub(super) struct Ground<'a> {
     pub(super) types: &'a Types,
     pub(super) kprobes: Kprobes,
 }
+
+/// Why functions of modules carry kprobes: trampolines would keep the module from being unloaded
+/// (`bpf_trampoline_module_get` of 5.15 to 6.3, `prog->aux->mod` since), and before 6.4 the kernel attached them to
+/// whatever function of that name it found first.
+const HOLDS_MODULES: &str = "fentry/fexit: they would hold the module";
 
 /// Why a kprobe cannot evaluate a predicate.
 const BEYOND_REGISTERS: &str =
@@ -76,27 +78,6 @@ impl Ground<'_> {
         let live = Live::attach(&program(self.facts, *self.generation)?, self.maps)?;
         Ok((*self.generation, live))
     }
-}
-
-/// The kernel's own types. Read when first asked for and let go with the converge: kept, they would be most of the
-/// agent's memory.
-#[derive(Default)]
-pub(super) struct Types(OnceCell<Result<Btf, ProbeError>>);
-
-impl Types {
-    pub(super) fn get(&self) -> Result<&Btf, ProbeError> {
-        self.0.get_or_init(read_types).as_ref().map_err(Clone::clone)
-    }
-}
-
-fn read_types() -> Result<Btf, ProbeError> {
-    let bytes =
-        std::fs::read(host::BTF).map_err(|error| trouble("read the kernel's BTF", error.to_string()))?;
-    Btf::parse(bytes).map_err(|error| trouble("parse the kernel's BTF", error.to_string()))
-}
-
-fn trouble(what: &str, reason: String) -> ProbeError {
-    ProbeError::Kernel { what: what.to_owned(), reason }
 }
 
 /// The functions that chains name, each with the predicates that frames on it have.
@@ -119,6 +100,7 @@ pub(super) type Resolved = BTreeMap<String, Result<Carried, ProbeError>>;
 impl Functions {
     /// Attaches what is not attached yet.
     pub(super) fn ensure(&mut self, wanted: &Wanted<'_>, ground: &mut Ground<'_>) -> Resolved {
+        self.part_with_gone();
         let fresh: Vec<&str> =
             wanted.keys().copied().filter(|name| !self.meant.contains_key(*name)).collect();
         let mut resolved = Resolved::new();
@@ -138,6 +120,16 @@ impl Functions {
             }
         }
         resolved
+    }
+
+    /// A module that was unloaded has taken its functions with it, also where it is loaded again by now.
+    fn part_with_gone(&mut self) {
+        let is_gone = |function: &Function| {
+            let module = function.symbol.module.as_ref();
+            module.is_some_and(|module| identity(module) != function.module)
+        };
+        self.gone.extend(self.live.extract_if(.., |_, function| is_gone(function)).map(|(_, gone)| gone));
+        self.meant.retain(|_, address| self.live.contains_key(address));
     }
 
     /// The functions that names mean, each with those names.
@@ -164,6 +156,7 @@ impl Functions {
     pub(super) fn keep(&mut self, used: &BTreeSet<&str>) {
         self.meant.retain(|name, _| used.contains(name.as_str()));
         self.live.retain(|address, _| self.meant.values().any(|meant| meant == address));
+        self.gone.clear();
     }
 
     /// The programs attached.
@@ -171,40 +164,48 @@ impl Functions {
         self.live.values().flat_map(|function| [&function.entry, &function.exit])
     }
 
+    /// The one that it had before its module was loaded anew, which probes in force wait for; or else a free one.
+    fn number(&self, symbol: &Symbol) -> Option<u16> {
+        let is_same = |function: &&Function| {
+            (&function.symbol.name, &function.symbol.module) == (&symbol.name, &symbol.module)
+        };
+        let all = || self.live.values().chain(&self.gone);
+        let taken: BTreeSet<u16> = all().map(|function| function.at.number).collect();
+        let before = self.gone.iter().find(is_same).map(|function| function.at.number);
+        before.or_else(|| (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number)))
+    }
+
     /// By a trampoline, or else by kprobes.
     fn attach(&self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<Function, ProbeError> {
-        let taken: BTreeSet<u16> = self.live.values().map(|function| function.at.number).collect();
-        let number = (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number));
         let full = ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) };
-        let number = number.ok_or(full)?;
-        let Found { name: ref spelt, id, address } = *found;
-        let at = |hook, span| ChainFunction { name: spelt.clone(), number, hook, address, span };
-        let trampoline = match (id, ground.kprobes.frames) {
+        let number = self.number(&found.symbol).ok_or(full)?;
+        let Found { ref symbol, address, .. } = *found;
+        let at = |hook, span| ChainFunction { name: symbol.to_string(), number, hook, address, span };
+        let hook = Hook::Trampoline { btf_id: symbol.id };
+        let trampoline = match (symbol.id, ground.kprobes.frames) {
             (UNDESCRIBED, _) => Err("fentry/fexit: the kernel's types do not describe it".to_owned()),
             (_, true) => Err(FORCED.to_owned()),
-            (btf_id, false) => {
-                Self::pair(at(Hook::Trampoline { btf_id }, SITE_SPAN), id, Mechanism::Trampoline, ground)
-                    .map_err(|error| format!("fentry/fexit: {error}"))
-            }
+            _ if symbol.module.is_some() => Err(HOLDS_MODULES.to_owned()),
+            _ => Self::pair(found, at(hook, SITE_SPAN), Mechanism::Trampoline, ground)
+                .map_err(|error| format!("fentry/fexit: {error}")),
         };
         trampoline.or_else(|instead| {
             let refused = |error: String| {
                 let reason = format!("{instead}; kprobe/kretprobe: {error}");
                 ProbeError::NotAttachable { name: name.to_owned(), reason }
             };
-            kprobes::traced(spelt).map_err(|error| refused(error.to_owned()))?;
-            let span =
-                kprobes::size(address).map_err(|error| trouble("read /proc/kallsyms", error.to_string()))?;
+            kprobes::traced(&symbol.name).map_err(|error| refused(error.to_owned()))?;
+            let span = kprobes::size(address).map_err(|error| trouble("read /proc/kallsyms", error))?;
             let mechanism = Mechanism::Kprobes { instead: instead.clone() };
-            Self::pair(at(Hook::Kprobe { address }, span), id, mechanism, ground)
+            Self::pair(found, at(Hook::Kprobe { address }, span), mechanism, ground)
                 .map_err(|error| refused(error.to_string()))
         })
     }
 
     /// The exit program first: the other way round, activations under way would leave records behind.
     fn pair(
+        found: &Found,
         at: ChainFunction,
-        id: u32,
         mechanism: Mechanism,
         ground: &mut Ground<'_>,
     ) -> Result<Function, AttachError> {
@@ -212,7 +213,8 @@ impl Functions {
         let (generation, entry) =
             ground.attach(|facts, generation| chain_entry(facts, &at, &[], generation))?;
         ground.maps.globals.store(Unit::Function(at.number).offset(), generation);
-        Ok(Function { entry, exit, at, id, mechanism, predicates: Predicates::default() })
+        let Found { symbol, module, .. } = found.clone();
+        Ok(Function { entry, exit, at, symbol, module, mechanism, predicates: Predicates::default() })
     }
 }
 
@@ -224,14 +226,14 @@ impl Function {
         wanted: &BTreeSet<&Predicate>,
         ground: &mut Ground<'_>,
     ) -> Result<Carried, ProbeError> {
-        let Self { entry, at, id, mechanism, predicates, .. } = self;
-        let id = *id;
+        let Self { entry, at, symbol, mechanism, predicates, .. } = self;
         let types = ground.types;
-        let is_syscall = symbol::is_syscall(&at.name);
+        let is_syscall = symbol.is_syscall();
         let compile = |predicate: &Predicate| {
-            let condition = compile(Signature { btf: types.get()?, id, is_syscall }, predicate)?;
+            let types = types.of(symbol)?;
+            let condition = compile(Signature { btf: &types, id: symbol.id, is_syscall }, predicate)?;
             let is_beyond = usize::from(condition.arguments()) > at.hook.arguments();
-            if is_beyond || condition.arguments() > 0 && !at.hook.takes(types.get()?, id) {
+            if is_beyond || condition.arguments() > 0 && !at.hook.takes(&types, symbol.id) {
                 let text = predicate.text.clone();
                 return Err(ProbeError::Predicate { text, reason: BEYOND_REGISTERS.to_owned() });
             }
@@ -254,74 +256,4 @@ impl Function {
 
 fn not_attachable(name: &str, error: &AttachError) -> ProbeError {
     ProbeError::NotAttachable { name: name.to_owned(), reason: error.to_string() }
-}
-
-/// A function of this kernel.
-struct Found {
-    /// As the kernel spells it.
-    name: String,
-    /// Its BTF id, or [`UNDESCRIBED`].
-    id: u32,
-    address: u64,
-}
-
-/// Looks names up in BTF and symbol table, each read once.
-fn look_up(names: &[&str], types: &Types) -> Vec<(String, Result<Found, ProbeError>)> {
-    let spellings: Vec<String> = names.iter().flat_map(|name| symbol::spellings(name)).collect();
-    let table = symbols::find(spellings.iter().map(String::as_str))
-        .map_err(|error| trouble("read /proc/kallsyms", error.to_string()));
-    let find = |name: &str| find_function(name, types.get()?, table.as_ref().map_err(Clone::clone)?);
-    names.iter().map(|name| ((*name).to_owned(), find(name))).collect()
-}
-
-fn find_function(name: &str, btf: &Btf, table: &BTreeMap<String, Symbol>) -> Result<Found, ProbeError> {
-    for name in symbol::spellings(name) {
-        let id = btf.functions(&name).next().unwrap_or(UNDESCRIBED);
-        match table.get(&name).map(|symbol| symbol.addresses.as_slice()).unwrap_or_default() {
-            [] => {}
-            [0] => {
-                return Err(ProbeError::NotAttachable { name, reason: "its address is hidden".to_owned() });
-            }
-            [address] => return Ok(Found { name, id, address: *address }),
-            several => return Err(ProbeError::AmbiguousFunction { name, count: several.len() }),
-        }
-    }
-    Err(ProbeError::UnknownFunction { name: name.to_owned(), nearest: btf.nearest_functions(name, NEAREST) })
-}
-
-#[cfg(test)]
-mod tests {
-    use faultline_ebpf::btf::BtfBuilder;
-
-    use super::*;
-
-    fn lookup(name: &str, addresses: &[u64]) -> Result<Found, ProbeError> {
-        let mut builder = BtfBuilder::new();
-        builder.function("__x64_sys_mount", &[]);
-        builder.function("path_mount", &[]);
-        let btf = Btf::parse(builder.build()).unwrap();
-        let symbol = Symbol { addresses: addresses.to_vec(), clone: None };
-        let table = ["__x64_sys_mount", "path_mount"].map(|name| (name.to_owned(), symbol.clone())).into();
-        find_function(name, &btf, &table)
-    }
-
-    #[test]
-    fn every_spelling_of_a_system_call_finds_it() {
-        for name in ["mount", "sys_mount", "SyS_mount", "__x64_sys_mount"] {
-            assert_eq!(lookup(name, &[16]).map(|found| found.name), Ok("__x64_sys_mount".to_owned()));
-        }
-    }
-
-    #[test]
-    fn a_name_is_refused_when_it_is_unknown_hidden_or_shared() {
-        let nearest = vec!["path_mount".to_owned()];
-        let unknown = ProbeError::UnknownFunction { name: "path_muont".to_owned(), nearest };
-        assert_eq!(lookup("path_muont", &[16]).err(), Some(unknown));
-        assert!(matches!(lookup("path_mount", &[0]), Err(ProbeError::NotAttachable { .. })));
-        assert!(matches!(
-            lookup("path_mount", &[16, 32]),
-            Err(ProbeError::AmbiguousFunction { count: 2, .. })
-        ));
-        assert!(matches!(lookup("path_mount", &[]), Err(ProbeError::UnknownFunction { .. })));
-    }
 }

@@ -16,6 +16,7 @@ mod functions;
 mod gates;
 mod host;
 mod kprobes;
+mod lookup;
 mod maps;
 mod membership;
 #[cfg(any(test, feature = "testing"))]

@@ -76,10 +76,8 @@ fn an_unknown_frame_is_refused_with_its_neighbours_and_harms_no_other_probe() {
     let wrong = failing_mounts(&target).frames(&["path_muont"]);
     let long = failing_mounts(&target).frames(&["path_mount"; 16]);
     let outcomes = world.engine.converge(&[wrong, failing_mounts(&target), long]);
-    let Err(ProbeError::UnknownFunction { nearest, .. }) = &outcomes[0].result else {
-        panic!("{outcomes:?}")
-    };
-    assert!(nearest.contains(&"path_mount".to_owned()), "{nearest:?}");
+    let Err(ProbeError::Function(unknown)) = &outcomes[0].result else { panic!("{outcomes:?}") };
+    assert!(unknown.nearest().contains(&"path_mount".to_owned()), "{unknown:?}");
     assert!(outcomes[1].result.is_ok());
     assert_eq!(outcomes[2].result, Err(ProbeError::TooManyFrames { given: 16, max: 15 }));
     assert_eq!(victim.ask("mount 5 1").failed, 5);

@@ -51,9 +51,10 @@ pub(super) struct Compile {
     /// Files with experiments
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The types of the kernel to compile for: a copy of its /sys/kernel/btf/vmlinux
-    #[arg(long, value_name = "FILE")]
-    btf: PathBuf,
+    /// The types of the kernel to compile for: a copy of its /sys/kernel/btf/vmlinux; with functions of modules, copies
+    /// of theirs too, each under its module's name
+    #[arg(long, required = true, value_name = "FILE")]
+    btf: Vec<PathBuf>,
     /// Only this one, as NAMESPACE/NAME
     #[arg(long, value_name = "NAMESPACE/NAME")]
     experiment: Option<Name>,
@@ -100,7 +101,8 @@ impl Compile {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
         let Self { files, btf, experiment, output } = self;
         let kernel = Kernel::read(&btf)?;
-        let facts = kernel.facts().map_err(|missing| CliError::NoPrograms { path: btf, missing })?;
+        let path = btf.into_iter().next().unwrap_or_default();
+        let facts = kernel.facts().map_err(|missing| CliError::NoPrograms { path, missing })?;
         let compiler = Compiler { kernel, facts, only: experiment };
         let mut compiled = Compiled::default();
         for path in &files {

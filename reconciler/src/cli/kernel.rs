@@ -1,6 +1,10 @@
 //! `--btf`: what an experiment is on a kernel: whether that has its functions, and whether their predicates fit.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use faultline_api::{
     Code, Diagnostic, Experiment, Fault, Span,
@@ -11,7 +15,7 @@ use faultline_ebpf::{
     btf::{Btf, Kind},
     facts::{Facts, MissingFact, TargetFacts},
     predicate::{self, Function, Ir, Problems},
-    symbol::{self, Symbol},
+    symbol::{Modules, Objects, Symbol, Unresolved},
 };
 
 use super::CliError;
@@ -20,29 +24,45 @@ use crate::bounded::read_at_most;
 /// Largest description of a kernel's types, in bytes. Those of distributions have 4 to 10 MiB.
 const MAX_BTF_BYTES: u64 = 128 << 20;
 
-/// The types of a kernel.
+/// The types of a kernel and of modules.
 #[derive(Debug)]
 pub(super) struct Kernel {
-    btf: Btf,
+    btf: Arc<Btf>,
+    modules: Modules,
 }
 
 impl Kernel {
-    /// Reads them from a file.
-    pub(super) fn read(path: &Path) -> Result<Self, CliError> {
-        let failed = |source| CliError::Read { path: path.to_owned(), source };
-        let refused = |why: &str| CliError::Btf { path: path.to_owned(), why: why.to_owned() };
-        let bytes = File::open(path).and_then(|file| read_at_most(file, MAX_BTF_BYTES)).map_err(failed)?;
-        let bytes = bytes.ok_or_else(|| refused(&format!("it is larger than {MAX_BTF_BYTES} bytes")))?;
-        if bytes.starts_with(b"\x7fELF") {
-            let why = "it is an ELF file; copy /sys/kernel/btf/vmlinux, or take the section out of it with `objcopy \
-                       --dump-section .BTF=vmlinux.btf vmlinux /dev/null`";
-            return Err(refused(why));
+    /// Reads them from files, of which one is the kernel's and each other one a module's, named after it.
+    pub(super) fn read(paths: &[PathBuf]) -> Result<Self, CliError> {
+        let files =
+            paths.iter().map(|path| Ok((path, bytes(path)?))).collect::<Result<Vec<_>, CliError>>()?;
+        let mut kernel = None;
+        let mut others = Vec::new();
+        for (path, bytes) in files {
+            let btf = Btf::parse(bytes.clone()).map_err(|error| refused(path, error))?;
+            if btf.find(Kind::Struct, "task_struct").is_none() {
+                others.push((path, bytes));
+            } else if kernel.replace(Arc::new(btf)).is_some() {
+                return Err(refused(path, "it is that of a second kernel"));
+            }
         }
-        let btf = Btf::parse(bytes).map_err(|error| refused(&error.to_string()))?;
-        if btf.find(Kind::Struct, "task_struct").is_none() {
-            return Err(refused("it has no task_struct, so it may be that of a module or a program"));
-        }
-        Ok(Self { btf })
+        let Some(btf) = kernel else {
+            let path = paths.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+            return Err(refused(path, "it has no task_struct, so it may be that of a module or a program"));
+        };
+        let modules = others.into_iter().map(|(path, bytes)| {
+            let types = Btf::parse_split(bytes, Arc::clone(&btf)).map_err(|error| refused(path, error))?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('-', "_");
+            Ok((name, Some(Arc::new(types))))
+        });
+        let modules = modules.collect::<Result<_, CliError>>()?;
+        Ok(Self { btf, modules })
+    }
+
+    /// The types that a function is described with.
+    fn types_of(&self, symbol: &Symbol) -> &Btf {
+        let module = symbol.module.as_ref().and_then(|module| self.modules.get(module)?.as_deref());
+        module.unwrap_or(&self.btf)
     }
 
     /// What every program must know of the kernel.
@@ -85,10 +105,11 @@ impl Kernel {
     }
 
     fn frame(&self, frame: &FramePlace) -> Result<Resolved, Vec<Diagnostic>> {
-        let symbol = symbol::find(&self.btf, &frame.function);
-        let symbol = symbol.map_err(|nearest| vec![unknown(frame, &nearest)])?;
-        let is_syscall = symbol::is_syscall(&symbol.name);
-        let function = Function { btf: &self.btf, id: symbol.id, is_syscall };
+        let objects = Objects { kernel: &self.btf, modules: &self.modules, table: None };
+        let symbol =
+            objects.find(&frame.function).map_err(|unresolved| vec![not_found(frame, &unresolved)])?;
+        let is_syscall = symbol.is_syscall();
+        let function = Function { btf: self.types_of(&symbol), id: symbol.id, is_syscall };
         let condition = frame.predicate.as_ref().map(|place| condition(function, place)).transpose()?;
         Ok(Resolved { symbol, condition })
     }
@@ -149,11 +170,37 @@ fn not_injectable(place: Span, fault: Fault, missing: &MissingFact) -> Diagnosti
     diagnostic.help(format!("from Linux 6.11 on, kernels have this function only with {option}"))
 }
 
-fn unknown(frame: &FramePlace, nearest: &[String]) -> Diagnostic {
-    let message = format!("this kernel has no function `{}` that could be traced", frame.function);
-    let help = match nearest {
-        [] => "it may be inlined, or in a module: those have types of their own".to_owned(),
-        names => format!("did you mean `{}`?", names.join("`, or `")),
-    };
-    Diagnostic::error(Code::UnknownFunction, frame.span, message).help(help)
+fn not_found(frame: &FramePlace, unresolved: &Unresolved) -> Diagnostic {
+    let error = |message: String| Diagnostic::error(Code::UnknownFunction, frame.span, message);
+    match unresolved {
+        Unresolved::NoModule { module, .. } => {
+            let message =
+                format!("`{}` cannot be checked: the types of that module are missing", frame.function);
+            error(message).help(format!("give them, too: --btf {module}, a copy of /sys/kernel/btf/{module}"))
+        }
+        Unresolved::Unknown { .. } => {
+            let message = format!("this kernel has no function `{}` that could be traced", frame.function);
+            error(message).help(match unresolved.nearest() {
+                [] => "it may be inlined, or in a module: those have types of their own".to_owned(),
+                names => format!("did you mean `{}`?", names.join("`, or `")),
+            })
+        }
+        others => error(others.to_string()),
+    }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    let failed = |source| CliError::Read { path: path.to_owned(), source };
+    let bytes = File::open(path).and_then(|file| read_at_most(file, MAX_BTF_BYTES)).map_err(failed)?;
+    let bytes = bytes.ok_or_else(|| refused(path, format!("it is larger than {MAX_BTF_BYTES} bytes")))?;
+    if bytes.starts_with(b"\x7fELF") {
+        let why = "it is an ELF file; copy /sys/kernel/btf/vmlinux, or take the section out of it with `objcopy \
+                   --dump-section .BTF=vmlinux.btf vmlinux /dev/null`";
+        return Err(refused(path, why));
+    }
+    Ok(bytes)
+}
+
+fn refused(path: &Path, why: impl ToString) -> CliError {
+    CliError::Btf { path: path.to_owned(), why: why.to_string() }
 }

@@ -44,14 +44,16 @@ use crate::{
   faultline validate experiments guardrails
   faultline validate experiments/mount-enomem.yaml
   faultline validate experiments --btf /sys/kernel/btf/vmlinux
+  faultline validate experiments --btf vmlinux.btf --btf nf_conntrack.btf
   faultline validate experiments -o json")]
 pub(super) struct Validate {
     /// Files, and directories with everything beneath them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Check call chains against the kernel with these types: a copy of its /sys/kernel/btf/vmlinux
+    /// Check call chains against the kernel with these types: a copy of its /sys/kernel/btf/vmlinux; with functions of
+    /// modules, copies of theirs too, each under its module's name
     #[arg(long, value_name = "FILE")]
-    btf: Option<PathBuf>,
+    btf: Vec<PathBuf>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -120,7 +122,7 @@ impl Found {
 
 impl Validate {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
-        let kernel = self.btf.as_deref().map(Kernel::read).transpose()?;
+        let kernel = (!self.btf.is_empty()).then(|| Kernel::read(&self.btf)).transpose()?;
         let mut validated = Validated { kernel, ..Validated::default() };
         for path in &self.paths {
             if let Err(error) = validated.path(path)? {

@@ -34,9 +34,9 @@ fn way(experiment: &Experiment, chain: &Chain, numbers: &Numbers<'_>) -> String 
     let call_chain = &experiment.call_chain;
     let frames = call_chain.frames.iter().zip(&chain.frames).map(|(Frame { function, predicate }, frame)| {
         let Step { function: number, predicate: nth } = numbers.step(frame, predicate.as_ref());
-        let is = if *function == frame.symbol.name { String::new() } else { format!(" ({function})") };
+        let is = if *function == frame.symbol.to_string() { String::new() } else { format!(" ({function})") };
         let condition = condition(predicate.as_ref(), nth);
-        format!("  function {number}: {}{is}{condition}\n", frame.symbol.name)
+        format!("  function {number}: {}{is}{condition}\n", frame.symbol)
     });
     let target = condition(call_chain.target.as_ref(), 1);
     frames.chain([format!("  target: {}{target}\n", chain.target.target.function())]).collect()

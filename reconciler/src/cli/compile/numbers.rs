@@ -20,8 +20,8 @@ type Predicates<'a> = BTreeMap<&'a Predicate, &'a Ir>;
 /// Those of an agent that has one experiment and nothing else.
 #[derive(Debug)]
 pub(super) struct Numbers<'a> {
-    /// By BTF id: spelt in two ways, a function is still one.
-    functions: BTreeMap<u32, (ChainFunction, Predicates<'a>)>,
+    /// By the kernel's own spelling: spelt in two ways, a function is still one.
+    functions: BTreeMap<String, (ChainFunction, Predicates<'a>)>,
     of_target: Predicates<'a>,
 }
 
@@ -33,10 +33,13 @@ impl<'a> Numbers<'a> {
         let mut functions = BTreeMap::new();
         let mut next = 1;
         for (frame, Resolved { symbol, condition }) in frames {
-            let (_, predicates) = functions.entry(symbol.id).or_insert_with(|| {
-                let (name, number) = (symbol.name.clone(), next);
+            let (_, predicates) = functions.entry(symbol.to_string()).or_insert_with(|| {
+                let (name, number) = (symbol.to_string(), next);
                 next += 1;
-                let hook = Hook::Trampoline { btf_id: symbol.id };
+                let hook = match symbol.module {
+                    None => Hook::Trampoline { btf_id: symbol.id },
+                    Some(_) => Hook::Kprobe { address: ADDRESS },
+                };
                 (ChainFunction { name, number, hook, address: ADDRESS, span: SITE_SPAN }, Predicates::new())
             });
             predicates.extend(frame.predicate.as_ref().zip(condition.as_ref()));
@@ -61,7 +64,7 @@ impl<'a> Numbers<'a> {
 
     /// What the chain waits for at a frame.
     pub(super) fn step(&self, frame: &Resolved, predicate: Option<&Predicate>) -> Step {
-        match self.functions.get(&frame.symbol.id) {
+        match self.functions.get(&frame.symbol.to_string()) {
             Some((function, predicates)) => {
                 Step { function: function.number, predicate: number(predicates, predicate) }
             }
