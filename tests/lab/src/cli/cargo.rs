@@ -189,7 +189,8 @@ impl Runs<'_> {
 /// The guest sees the checkout and the built files at the paths they have on the host, so that paths
 /// compiled into tests hold there too.
 fn share_in_place(machine: &mut Machine, binaries: &[&Artifact], path: &[PathBuf]) {
-    let built = binaries.iter().filter_map(|binary| binary.path.parent());
+    // With the programs of its package, which cargo builds for a benchmark and puts into the folder above its own.
+    let built = binaries.iter().filter_map(|binary| binary.path.ancestors().nth(2));
     let folders = [artifacts::workspace()].into_iter().chain(built).chain(path.iter().map(PathBuf::as_path));
     for folder in folders {
         let known = machine.shares.iter().any(|share| folder.starts_with(&share.host));
