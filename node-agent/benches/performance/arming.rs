@@ -16,8 +16,8 @@ use crate::table::{self, millions};
 use crate::worker::Worker;
 
 /// Applies that are averaged: the kernel tells user from kernel time by what its ticks interrupt, 250 times in
-/// 1,000 M instructions, so few would tell little.
-const APPLIES: u32 = 12;
+/// 1,000 M instructions, so one would tell little.
+const APPLIES: u32 = 6;
 
 /// Longer than the measurement.
 const LEASE: Duration = Duration::from_secs(3600);

@@ -33,7 +33,8 @@ fn main() {
         return;
     };
     let ground = Ground::prepare();
-    println!("Linux {}, of the lab's options for {}.\n", ground::release(), kernel.display());
+    let build = if cfg!(debug_assertions) { "development" } else { "release" };
+    println!("{}, of the lab's options for {}; a {build} build.\n", ground::release(), kernel.display());
     if std::env::args().any(|argument| argument == "bcc") {
         return bcc::compare(&ground);
     }

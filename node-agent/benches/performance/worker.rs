@@ -33,7 +33,7 @@ impl Work {
     pub(crate) const fn function(self) -> &'static str {
         match self {
             Self::Look => "__x64_sys_statx",
-            Self::Idle => "__x64_sys_getppid",
+            Self::Idle => "__x64_sys_getpgid",
         }
     }
 }
@@ -130,7 +130,7 @@ pub(crate) fn follow_orders() {
             _ if order == "mount" => mount_none_such().raw_os_error().to_string(),
             _ if order == "look" => sample(|| look().is_err()),
             _ => sample(|| {
-                let _ = rustix::process::getppid();
+                let _ = rustix::process::getpgid(None);
                 false
             }),
         };

@@ -46,6 +46,9 @@ pub(super) struct Bench {
     /// Measure time, not instructions
     #[arg(long)]
     time: bool,
+    /// Build as for tests, which is quicker: what runs in the kernel is the same
+    #[arg(long, conflicts_with = "release")]
+    dev: bool,
     #[command(flatten)]
     programs: Programs,
     /// Arguments for the benchmarks
@@ -89,8 +92,9 @@ impl Test {
 impl Bench {
     pub(super) fn execute(self, context: &Context) -> Result<u8, CliError> {
         let targets = self.bench.iter().flat_map(|name| ["--bench".to_owned(), name.clone()]);
-        let build = ["bench", "--no-run", "--workspace"].map(String::from).into_iter().chain(targets);
-        let built = self.programs.build(build.collect(), context)?;
+        let profile: &[&str] = if self.dev { &["--profile", "dev"] } else { &[] };
+        let build = ["bench", "--no-run", "--workspace"].iter().chain(profile).copied().map(String::from);
+        let built = self.programs.build(build.chain(targets).collect(), context)?;
         let machine = Machine { icount: !self.time, ..self.machine.machine(context)? };
         let arguments = std::iter::once("--bench".to_owned()).chain(self.arguments).collect();
         let runs = Runs {

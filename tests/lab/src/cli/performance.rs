@@ -24,6 +24,9 @@ const MEMORY_MIB: &str = "2048";
 /// Counting, on two busy cores.
 const TIMEOUT_S: &str = "3600";
 
+/// The kernels that inject everything.
+const MEASURED: [KernelId; 2] = [KernelId::V6_1, KernelId::V6_12];
+
 /// The kernel on which bcc's inject is held against ours: no other fits both.
 const BESIDE_BCC: KernelId = KernelId::V6_1;
 
@@ -35,6 +38,9 @@ pub(super) struct Performance {
     /// Instead, hold it against bcc's inject, in a root file system with Debian's bcc that is made and cached
     #[arg(long)]
     bcc: bool,
+    /// Build as a release is: slower to build, and fewer instructions in user space. What runs in the kernel is the same
+    #[arg(long)]
+    release: bool,
 }
 
 impl Performance {
@@ -43,12 +49,12 @@ impl Performance {
         let mut file = File::parse(&fs::read_to_string(&path).unwrap_or_default());
         if self.bcc {
             let disk = bcc::disk(&BESIDE_BCC, &context.cache, &context.progress)?;
-            let section = measure(&BESIDE_BCC, Some(disk))?;
+            let section = measure(&BESIDE_BCC, self.release, Some(disk))?;
             file.sections.insert(Section::Bcc, section);
         } else {
-            let all = KernelId::BUILT.into_iter().collect();
+            let all = MEASURED.into();
             for id in if self.kernel.is_empty() { all } else { self.kernel } {
-                file.sections.insert(Section::Kernel(id.to_string()), measure(&id, None)?);
+                file.sections.insert(Section::Kernel(id.to_string()), measure(&id, self.release, None)?);
             }
         }
         fs::write(&path, file.render())?;
@@ -58,11 +64,11 @@ impl Performance {
 }
 
 /// What the benchmark prints, in a boot of its own.
-fn measure(id: &KernelId, bcc: Option<PathBuf>) -> Result<String, CliError> {
+fn measure(id: &KernelId, release: bool, bcc: Option<PathBuf>) -> Result<String, CliError> {
     let mut lab = Command::new(env::current_exe()?);
     lab.args(["bench", "--package", "faultline-node-agent", "--bench", "performance", "--bin", "none"]);
     lab.args(["--memory", MEMORY_MIB, "--timeout", TIMEOUT_S]);
-    lab.args(["--kernel", &id.to_string()]);
+    lab.args(["--kernel", &id.to_string()]).args((!release).then_some("--dev"));
     if let Some(disk) = bcc {
         lab.arg("--disk").arg(disk).args(["--", "bcc"]);
     }
@@ -139,7 +145,7 @@ mod tests {
     fn the_file_is_as_the_command_writes_it() {
         let file = File::parse(&committed());
         assert_eq!(file.render(), committed());
-        let kernels = KernelId::BUILT.map(|id| Section::Kernel(id.to_string()));
+        let kernels = MEASURED.map(|id| Section::Kernel(id.to_string()));
         assert_eq!(file.sections.into_keys().collect::<Vec<_>>(), [&kernels[..], &[Section::Bcc]].concat());
     }
 
@@ -147,7 +153,7 @@ mod tests {
     fn every_kernel_was_measured_by_the_same_benchmark() {
         let file = File::parse(&committed());
         let [one, other] =
-            KernelId::BUILT.map(|id| shape(&file.sections[&Section::Kernel(id.to_string())]).join("\n"));
+            MEASURED.map(|id| shape(&file.sections[&Section::Kernel(id.to_string())]).join("\n"));
         assert!(one.contains("the floor") && one.contains("64 experiments"), "{one}");
         assert_eq!(one, other);
     }
