@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use faultline_api::{CallChain, Content, Fault, Predicate, decode};
-use faultline_node_agent::kernel::{FaultKind, ProbeSpec};
+use faultline_node_agent::kernel::{FaultKind, Kernel as _, ProbeSpec};
 
 use crate::ground::{Ground, spec};
 use crate::table;
