@@ -38,7 +38,7 @@ const GENERATION: u64 = 0;
 ///
 /// What differs between experiments on the same functions (probability, times, duration, containers, the order of the
 /// chain) is data that the programs read, and no part of them. Whether a kernel accepts a program, only a node with that
-/// kernel can say.
+/// kernel can say. docs/performance.md of the source holds what the verifier walked for the examples on real kernels.
 ///
 /// Exit codes: 0 fine; 1 a file is wrong or does not fit the kernel, or has no such experiment; 2 usage, or something
 /// cannot be read.

@@ -1,6 +1,6 @@
 //! Disk images with an empty file system, made once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
@@ -35,16 +35,33 @@ pub fn ext4(cache: &Cache, mib: u64, progress: &Progress) -> Result<PathBuf, Dis
     if image.exists() {
         return Ok(image);
     }
+    make(&image, mib, None, progress)?;
+    Ok(image)
+}
+
+/// Makes an image of this size with an ext4 that holds what a folder does, under root's name.
+pub(crate) fn make(
+    image: &Path,
+    mib: u64,
+    content: Option<&Path>,
+    progress: &Progress,
+) -> Result<(), DiskError> {
     packages::ensure(&[Purpose::Disk], progress)?;
-    let unfinished = tempfile::NamedTempFile::new_in(cache.folder("disks")?)?;
+    let beside = image.parent().unwrap_or(Path::new("."));
+    let unfinished = tempfile::NamedTempFile::new_in(beside)?;
     unfinished.as_file().set_len(mib * 1024 * 1024)?;
     let mkfs = packages::command("mkfs.ext4").unwrap_or_else(|| "mkfs.ext4".into());
-    let output = Command::new(mkfs).args(["-q", "-F"]).arg(unfinished.path()).output()?;
+    let mut mkfs = Command::new(mkfs);
+    mkfs.args(["-q", "-F", "-E", "root_owner=0:0"]);
+    if let Some(content) = content {
+        mkfs.arg("-d").arg(content);
+    }
+    let output = mkfs.arg(unfinished.path()).output()?;
     if !output.status.success() {
         return Err(DiskError::Mkfs(packages::tail(&output.stderr, 5)));
     }
-    fs::rename(unfinished.into_temp_path().keep().map_err(|error| error.error)?, &image)?;
-    Ok(image)
+    fs::rename(unfinished.into_temp_path().keep().map_err(|error| error.error)?, image)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 mod accel;
 pub mod apt;
 pub mod artifacts;
+mod bcc;
 mod cache;
 pub mod cli;
 pub mod clock;

@@ -92,11 +92,20 @@ impl Apt {
         self.run("apt-get", &["-q", "download", package], folder.path())?;
         let deb = fs::read_dir(folder.path())?.flatten().map(|entry| entry.path()).find(|path| is_deb(path));
         let deb = deb.ok_or_else(|| AptError::NoPackage(package.into()))?;
-        let output = Command::new("dpkg-deb").arg("-x").arg(&deb).arg(into).output()?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(AptError::Failed { what: format!("unpacking {}", deb.display()), tail: tail(&output.stderr, 10) })
+        extract(&deb, into)
+    }
+
+    /// Downloads packages with all that they depend on, as for a machine that has nothing, and unpacks their files,
+    /// unconfigured, below `into`.
+    pub(crate) fn unpack_all(&self, packages: &[&str], into: &Path) -> Result<(), AptError> {
+        let folder = tempfile::tempdir_in(into)?;
+        fs::create_dir(folder.path().join("partial"))?;
+        let archives = format!("Dir::Cache::archives={}", folder.path().display());
+        let nothing = ["-o", &archives, "-o", "Dir::State::status=/dev/null", "-o", "Debug::NoLocking=1"];
+        let install = ["-q", "-y", "--no-install-recommends", "--download-only", "install"];
+        self.run("apt-get", &[&nothing[..], &install, packages].concat(), folder.path())?;
+        let debs = fs::read_dir(folder.path())?.flatten().map(|entry| entry.path());
+        debs.filter(|path| is_deb(path)).try_for_each(|deb| extract(&deb, into))
     }
 
     fn run(&self, program: &str, arguments: &[&str], folder: &Path) -> Result<String, AptError> {
@@ -110,6 +119,14 @@ impl Apt {
             tail: tail(&output.stderr, 10),
         })
     }
+}
+
+fn extract(deb: &Path, into: &Path) -> Result<(), AptError> {
+    let output = Command::new("dpkg-deb").arg("-x").arg(deb).arg(into).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(AptError::Failed { what: format!("unpacking {}", deb.display()), tail: tail(&output.stderr, 10) })
 }
 
 fn is_deb(path: &Path) -> bool {

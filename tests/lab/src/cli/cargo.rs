@@ -46,6 +46,9 @@ pub(super) struct Bench {
     /// Measure time, not instructions
     #[arg(long)]
     time: bool,
+    /// Build as for tests, which is quicker: what runs in the kernel is the same
+    #[arg(long, conflicts_with = "release")]
+    dev: bool,
     #[command(flatten)]
     programs: Programs,
     /// Arguments for the benchmarks
@@ -89,8 +92,9 @@ impl Test {
 impl Bench {
     pub(super) fn execute(self, context: &Context) -> Result<u8, CliError> {
         let targets = self.bench.iter().flat_map(|name| ["--bench".to_owned(), name.clone()]);
-        let build = ["bench", "--no-run", "--workspace"].map(String::from).into_iter().chain(targets);
-        let built = self.programs.build(build.collect(), context)?;
+        let profile: &[&str] = if self.dev { &["--profile", "dev"] } else { &[] };
+        let build = ["bench", "--no-run", "--workspace"].iter().chain(profile).copied().map(String::from);
+        let built = self.programs.build(build.chain(targets).collect(), context)?;
         let machine = Machine { icount: !self.time, ..self.machine.machine(context)? };
         let arguments = std::iter::once("--bench".to_owned()).chain(self.arguments).collect();
         let runs = Runs {
@@ -189,7 +193,8 @@ impl Runs<'_> {
 /// The guest sees the checkout and the built files at the paths they have on the host, so that paths
 /// compiled into tests hold there too.
 fn share_in_place(machine: &mut Machine, binaries: &[&Artifact], path: &[PathBuf]) {
-    let built = binaries.iter().filter_map(|binary| binary.path.parent());
+    // With the programs of its package, which cargo builds for a benchmark and puts into the folder above its own.
+    let built = binaries.iter().filter_map(|binary| binary.path.ancestors().nth(2));
     let folders = [artifacts::workspace()].into_iter().chain(built).chain(path.iter().map(PathBuf::as_path));
     for folder in folders {
         let known = machine.shares.iter().any(|share| folder.starts_with(&share.host));

@@ -3,6 +3,7 @@
 mod cargo;
 mod kernels;
 mod machine;
+mod performance;
 mod run;
 
 use std::io::{self, Write};
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::artifacts::ArtifactError;
+use crate::bcc::BccError;
 use crate::cache::Cache;
 use crate::disk::DiskError;
 use crate::kernel::KernelError;
@@ -56,6 +58,8 @@ enum Command {
     Test(cargo::Test),
     /// Run benchmarks of this workspace in a machine that counts instructions
     Bench(cargo::Bench),
+    /// Measure what the engine costs, and write docs/performance.md
+    Performance(performance::Performance),
     /// Build or download kernels ahead of time
     Build(kernels::Build),
     /// List the kernels in the cache
@@ -90,6 +94,10 @@ enum CliError {
         "{0} needs libraries that the guest does not have: build it with `-C target-feature=+crt-static`"
     )]
     Dynamic(String),
+    #[error(transparent)]
+    Bcc(#[from] BccError),
+    #[error("the measurement on Linux {0} ended with {1}")]
+    NotMeasured(String, std::process::ExitStatus),
     #[error("no {0} was built")]
     NothingBuilt(&'static str),
 }
@@ -120,6 +128,7 @@ impl Command {
             Self::Shell(shell) => shell.execute(context),
             Self::Test(test) => test.execute(context),
             Self::Bench(bench) => bench.execute(context),
+            Self::Performance(performance) => performance.execute(context),
             Self::Build(build) => build.execute(context),
             Self::List => kernels::list(context),
             Self::Clean(clean) => clean.execute(context),

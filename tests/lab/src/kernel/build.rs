@@ -93,6 +93,30 @@ pub(crate) fn build(
     Ok(store::open(id, &entry)?)
 }
 
+/// Puts the headers of a kernel where tools look for them: below lib/modules/RELEASE/build of the root `into`. The release
+/// is that of the source as it is today, which a kernel in the cache may be older than.
+pub(crate) fn headers(
+    id: &KernelId,
+    cache: &Cache,
+    held: &Lock,
+    into: &Path,
+    progress: &Progress,
+) -> Result<(), KernelError> {
+    let Some(recipe) = recipe::of(id) else { return Err(KernelError::NoImage(PathBuf::new())) };
+    packages::ensure(&[Purpose::Build], progress)?;
+    let work = cache.work(&id.to_string(), held)?;
+    let source = source::obtain(id, cache, work.path(), progress)?;
+    let build =
+        Build { id, tree: work.path().join("tree"), log: cache.new_log(&format!("headers-{id}"))?, progress };
+    match build.prepare(&source.tarball, &recipe).and_then(|()| Ok(build.gather_headers(into)?)) {
+        Ok(()) => Ok(()),
+        Err(MakeError::Build(error)) => Err(error.into()),
+        Err(MakeError::Io(source)) => {
+            Err(BuildError::Io { folder: work.path().to_path_buf(), source }.into())
+        }
+    }
+}
+
 enum MakeError {
     Build(BuildError),
     Io(io::Error),
@@ -106,6 +130,18 @@ impl From<io::Error> for MakeError {
 
 impl Build<'_> {
     fn make(&self, tarball: &Path, recipe: &Recipe) -> Result<Duration, MakeError> {
+        self.configure(tarball, recipe)?;
+        let jobs = format!("-j{}", available_parallelism()?);
+        self.step("build", &format!("building Linux {}", self.id), self.kbuild(&[&jobs, "bzImage"]))
+    }
+
+    fn prepare(&self, tarball: &Path, recipe: &Recipe) -> Result<(), MakeError> {
+        self.configure(tarball, recipe)?;
+        let what = format!("generating the headers of Linux {}", self.id);
+        self.step("headers", &what, self.kbuild(&["prepare"])).map(drop)
+    }
+
+    fn configure(&self, tarball: &Path, recipe: &Recipe) -> Result<(), MakeError> {
         fs::create_dir(&self.tree)?;
         let mut unpack = Command::new("tar");
         unpack.arg("-xf").arg(tarball).args(["--strip-components=1", "-C"]).arg(&self.tree);
@@ -123,8 +159,7 @@ impl Build<'_> {
         if !lost.is_empty() {
             return Err(MakeError::Build(BuildError::Lost { kernel: self.id.to_string(), lost }));
         }
-        let jobs = format!("-j{}", available_parallelism()?);
-        self.step("build", &format!("building Linux {}", self.id), self.kbuild(&[&jobs, "bzImage"]))
+        Ok(())
     }
 
     fn kbuild(&self, arguments: &[&str]) -> Command {
@@ -172,5 +207,19 @@ impl Build<'_> {
         let btf = elf::section(&mut File::open(self.tree.join("vmlinux"))?, ".BTF")?;
         fs::write(finished.join(store::BTF), btf)?;
         Ok(finished)
+    }
+
+    fn gather_headers(&self, root: &Path) -> io::Result<()> {
+        let release = fs::read_to_string(self.tree.join("include/config/kernel.release"))?;
+        let build = root.join("lib/modules").join(release.trim()).join("build");
+        for folder in ["include", "arch/x86/include"] {
+            let to = build.join(folder);
+            fs::create_dir_all(&to)?;
+            let status = Command::new("cp").arg("-rT").arg(self.tree.join(folder)).arg(&to).status()?;
+            if !status.success() {
+                return Err(io::Error::other(format!("cp: {status}")));
+            }
+        }
+        Ok(())
     }
 }

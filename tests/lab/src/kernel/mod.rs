@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use build::BuildError;
+pub(crate) use build::headers;
 pub use source::SourceError;
 pub use stock::StockError;
 pub use store::{Cached, cached, remove};

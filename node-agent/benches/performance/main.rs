@@ -1,0 +1,45 @@
+//! What the engine costs, counted in instructions: `cargo lab performance` runs this on each of the lab's kernels and
+//! writes what it prints into `docs/performance.md`. With `bcc`, the same work is done by bcc's `inject` as well, which
+//! has to be on the disk.
+//!
+//! A nanosecond of the guest's clock is one instruction there, and of the processor time that the kernel accounts as
+//! well. Only figures of one boot compare.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measurement that fails is none, helpers included"
+)]
+
+mod arming;
+mod bcc;
+mod bystander;
+mod ground;
+mod table;
+mod target;
+mod verified;
+mod worker;
+
+use ground::Ground;
+
+/// Where the lab says that it is one.
+const LAB: &str = "FAULTLINE_LAB";
+
+fn main() {
+    if worker::is_one() {
+        return worker::follow_orders();
+    }
+    let Some(kernel) = std::env::var_os(LAB) else {
+        eprintln!("SKIPPED: counts instructions, which takes the lab: cargo lab performance");
+        return;
+    };
+    let ground = Ground::prepare();
+    let build = if cfg!(debug_assertions) { "development" } else { "release" };
+    println!("{}, of the lab's options for {}; a {build} build.\n", ground::release(), kernel.display());
+    if std::env::args().any(|argument| argument == "bcc") {
+        return bcc::compare(&ground);
+    }
+    let floor = bystander::measure(&ground);
+    target::measure(&ground, floor);
+    arming::measure(&ground);
+    verified::list(&ground);
+}
