@@ -18,6 +18,7 @@ use super::engine::Kprobes;
 use super::error::ProbeError;
 use super::gates::FORCED;
 use super::host;
+use super::hot::{Newcomer, too_hot};
 use super::kprobes;
 use super::maps::Maps;
 use super::predicates::{Numbers, Predicates, compile};
@@ -25,6 +26,9 @@ use super::preflight::Mechanism;
 use super::programs::{AttachError, Live};
 use super::spec::AttachPoint;
 use super::symbols::{self, Symbol};
+
+/// `BPF_MAX_TRAMP_LINKS`, in the kernel's bpf.h.
+const CROWDED: &str = "as many programs as the kernel allows on one function, 38, are attached to it already";
 
 /// Names offered in place of one that does not exist.
 const NEAREST: usize = 3;
@@ -51,6 +55,8 @@ pub(super) struct Functions {
     live: BTreeMap<u64, Function>,
     /// What the names in chains mean.
     meant: BTreeMap<String, u64>,
+    /// Calls per second and CPU that a function may have when it is first wanted; absent: any number.
+    hottest: Option<u64>,
 }
 
 /// What attaching draws on.
@@ -122,6 +128,7 @@ impl Functions {
         let fresh: Vec<&str> =
             wanted.keys().copied().filter(|name| !self.meant.contains_key(*name)).collect();
         let mut resolved = Resolved::new();
+        let known: BTreeSet<u64> = self.live.keys().copied().collect();
         let found = if fresh.is_empty() { Vec::new() } else { look_up(&fresh, ground.types) };
         for (name, found) in found {
             match found.and_then(|found| self.meet(&name, found, ground)) {
@@ -129,6 +136,7 @@ impl Functions {
                 Err(error) => drop(resolved.insert(name, Err(error))),
             }
         }
+        resolved.extend(self.turn_away_hot(&known));
         // Several names may mean one function: it is given the predicates of all at once.
         for (address, names) in self.names(wanted) {
             let all = names.iter().filter_map(|name| wanted.get(name)).flatten().copied().collect();
@@ -138,6 +146,34 @@ impl Functions {
             }
         }
         resolved
+    }
+
+    /// None carried yet; functions that are called more often than `hottest` will not be.
+    pub(super) fn with_hottest(hottest: Option<u64>) -> Self {
+        Self { hottest, ..Self::default() }
+    }
+
+    /// Detaches what is not `known` and called too often. All are measured at once, before any probe refers to them.
+    fn turn_away_hot(&mut self, known: &BTreeSet<u64>) -> Resolved {
+        let Some(hottest) = self.hottest else { return Resolved::new() };
+        let is_new = |address: &u64| !known.contains(address);
+        let newcomers =
+            self.live.iter().filter(|(address, _)| is_new(address)).map(|(address, function)| Newcomer {
+                address: *address,
+                btf_id: function.id,
+                name: &function.at.name,
+                entry: &function.entry,
+            });
+        let newcomers: Vec<_> = newcomers.collect();
+        let hot = if newcomers.is_empty() { Vec::new() } else { too_hot(newcomers, hottest) };
+        let mut refused = Resolved::new();
+        for (address, rate) in hot {
+            self.live.remove(&address);
+            let names: Vec<_> = self.meant.extract_if(.., |_, meant| *meant == address).collect();
+            let error = |name: &str| ProbeError::Hot { name: name.to_owned(), rate, hottest };
+            refused.extend(names.into_iter().map(|(name, _)| (name.clone(), Err(error(&name)))));
+        }
+        refused
     }
 
     /// The functions that names mean, each with those names.
@@ -184,7 +220,7 @@ impl Functions {
             (_, true) => Err(FORCED.to_owned()),
             (btf_id, false) => {
                 Self::pair(at(Hook::Trampoline { btf_id }, SITE_SPAN), id, Mechanism::Trampoline, ground)
-                    .map_err(|error| format!("fentry/fexit: {error}"))
+                    .map_err(|error| format!("fentry/fexit: {}", reason(&error)))
             }
         };
         trampoline.or_else(|instead| {
@@ -253,7 +289,11 @@ impl Function {
 }
 
 fn not_attachable(name: &str, error: &AttachError) -> ProbeError {
-    ProbeError::NotAttachable { name: name.to_owned(), reason: error.to_string() }
+    ProbeError::NotAttachable { name: name.to_owned(), reason: reason(error) }
+}
+
+fn reason(error: &AttachError) -> String {
+    if error.is_crowded() { CROWDED.to_owned() } else { error.to_string() }
 }
 
 /// A function of this kernel.

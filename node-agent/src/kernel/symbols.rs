@@ -7,6 +7,13 @@ use std::io::{BufRead, BufReader};
 /// Where the kernel shows its symbol table.
 pub(super) const TABLE: &str = "/proc/kallsyms";
 
+/// The mutex of the OOM killer: a variable, and the only one that is looked for.
+pub(super) const OOM_LOCK: &str = "oom_lock";
+
+/// Kinds of functions and of variables in the table.
+const CODE: &str = "tTwW";
+const DATA: &str = "dDbB";
+
 /// How compilers mark a copy that is called in place of the function. (`.cold` is only a part of it elsewhere.)
 const CLONES: [&str; 3] = ["constprop", "isra", "part"];
 
@@ -42,7 +49,8 @@ fn find_in<'a>(
         else {
             continue;
         };
-        if !matches!(kind, "t" | "T" | "w" | "W") {
+        let wanted = if name == OOM_LOCK { DATA } else { CODE };
+        if !wanted.contains(kind) {
             continue;
         }
         if let Some(symbol) = found.get_mut(name) {

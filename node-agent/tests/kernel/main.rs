@@ -8,10 +8,14 @@ mod chains;
 mod containment;
 mod corpus;
 mod faults;
+mod hybrid;
 mod lifecycle;
+mod limits;
 mod mechanisms;
 mod predicates;
 mod preflight;
+mod pressure;
+mod spared;
 #[path = "../common/victim.rs"]
 mod victim;
 mod world;
