@@ -25,6 +25,8 @@ pub struct Facts {
     pub gfp_nofail: i32,
     /// Stacks are unwound by frame pointers: at a function's entry, the way back into its caller is not found.
     pub frame_pointers: bool,
+    /// Where a mutex says who holds it; absent where it does so in another way.
+    pub mutex_owner: Option<i16>,
     /// Members of `pt_regs`, the context of kprobes.
     pub registers: Registers,
 }
@@ -61,6 +63,18 @@ pub struct TaskFacts {
     pub signal: i16,
     /// `signal_struct.oom_mm`
     pub oom_mm: i16,
+    /// `task_struct.group_leader`
+    pub group_leader: i16,
+    /// `task_struct.comm`
+    pub comm: i16,
+    /// `task_struct.start_boottime`
+    pub start_boottime: i16,
+    /// `task_struct.nsproxy`
+    pub nsproxy: i16,
+    /// `nsproxy.pid_ns_for_children`
+    pub pid_ns: i16,
+    /// `pid_namespace.child_reaper`
+    pub child_reaper: i16,
 }
 
 /// Offsets and ids for following cgroups.
@@ -115,6 +129,12 @@ impl Facts {
                 tgid: offset(btf, "task_struct", "tgid")?,
                 signal: offset(btf, "task_struct", "signal")?,
                 oom_mm: offset(btf, "signal_struct", "oom_mm")?,
+                group_leader: offset(btf, "task_struct", "group_leader")?,
+                comm: offset(btf, "task_struct", "comm")?,
+                start_boottime: offset(btf, "task_struct", "start_boottime")?,
+                nsproxy: offset(btf, "task_struct", "nsproxy")?,
+                pid_ns: offset(btf, "nsproxy", "pid_ns_for_children")?,
+                child_reaper: offset(btf, "pid_namespace", "child_reaper")?,
             },
             cgroup: CgroupFacts {
                 parent: offset(btf, "cgroup", "self")?
@@ -131,6 +151,7 @@ impl Facts {
             // The other unwinder's tables.
             frame_pointers: btf.find(Kind::Struct, "orc_entry").is_none(),
             registers: registers(btf)?,
+            mutex_owner: offset(btf, "mutex", "owner").ok(),
             gfp_nofail: gfp_nofail.ok_or_else(|| missing("bit of __GFP_NOFAIL below 32"))?,
         })
     }

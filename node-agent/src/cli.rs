@@ -1,5 +1,7 @@
 //! The command line of `faultline-agent`.
 
+mod containment;
+
 use std::{future::Future, io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -15,6 +17,7 @@ use crate::{
     kernel::preflight,
     shell::{engine_config, run},
 };
+use containment::ContainmentArgs;
 
 /// The input was read and found wrong: here, a kernel that cannot inject.
 const NEGATIVE: u8 = 1;
@@ -104,6 +107,8 @@ struct RunArgs {
     #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_METRICS_LISTEN)]
     metrics_listen: SocketAddr,
     #[command(flatten)]
+    containment: ContainmentArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -149,6 +154,7 @@ fn configure(args: RunArgs) -> Result<AgentConfig, String> {
         tls_cert,
         tls_key,
         metrics_listen,
+        containment,
         log: _,
     } = args;
     let connect = connect.ok_or("--connect is required")?;
@@ -158,7 +164,8 @@ fn configure(args: RunArgs) -> Result<AgentConfig, String> {
     };
     let tls = tls_ca.zip(tls_cert).zip(tls_key).map(|((ca, cert), key)| TlsFiles { ca, cert, key });
     let metrics_listen = Some(metrics_listen);
-    Ok(AgentConfig { connect, tls, node, state_dir, cgroup_root, bpffs, metrics_listen })
+    let containment = containment.containment();
+    Ok(AgentConfig { connect, tls, node, state_dir, cgroup_root, bpffs, metrics_listen, containment })
 }
 
 fn host_name() -> Option<String> {

@@ -1,8 +1,10 @@
 //! How an agent is set up.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use faultline_wire::{Address, tls::TlsFiles};
+
+use crate::kernel::{GRACE, HOTTEST, RUNTIMES};
 
 /// One agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,32 @@ pub struct AgentConfig {
     pub bpffs: PathBuf,
     /// Where metrics and health are served; `None`: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// What is never injected, whatever is desired.
+    pub containment: Containment,
+}
+
+/// What is never injected, whatever is desired; pid 1, kernel threads and the agent itself never are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Containment {
+    /// Process ids.
+    pub protected: Vec<u32>,
+    /// Names of processes.
+    pub protected_names: Vec<String>,
+    /// How long a container is spared after its start.
+    pub grace: Duration,
+    /// Calls per second and CPU that a function of a chain may have; `None`: any number.
+    pub hottest: Option<u64>,
+}
+
+impl Default for Containment {
+    fn default() -> Self {
+        Self {
+            protected: Vec::new(),
+            protected_names: RUNTIMES.map(str::to_owned).into(),
+            grace: GRACE,
+            hottest: Some(HOTTEST),
+        }
+    }
 }
 
 impl AgentConfig {
@@ -35,6 +63,7 @@ impl AgentConfig {
             cgroup_root: None,
             bpffs: DEFAULT_BPFFS.into(),
             metrics_listen: None,
+            containment: Containment::default(),
         }
     }
 }

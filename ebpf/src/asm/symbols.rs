@@ -93,7 +93,7 @@ impl Helper {
 /// A map of the engine. [`crate::layout::maps`] says how each is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MapId {
-    /// Lease, protected processes, cgroup bitmap, active generations; mapped into the agent.
+    /// Lease, grace, cgroup bitmap, active generations; mapped into the agent.
     Globals,
     /// What may change in a live probe; mapped into the agent.
     Hot,
@@ -105,6 +105,8 @@ pub enum MapId {
     Budgets,
     /// What probes saw and did, per CPU.
     Counters,
+    /// Processes that are never injected.
+    Spared,
     /// How far each task has come in its chains.
     Tasks,
     /// Which thread is inside one of our own allocations, per CPU.
@@ -115,13 +117,14 @@ pub enum MapId {
 
 impl MapId {
     /// Every map that the programs of an engine share.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Globals,
         Self::Hot,
         Self::Probes,
         Self::Members,
         Self::Budgets,
         Self::Counters,
+        Self::Spared,
         Self::Tasks,
         Self::Busy,
     ];
@@ -136,6 +139,7 @@ impl MapId {
             Self::Members => "members",
             Self::Budgets => "budgets",
             Self::Counters => "counters",
+            Self::Spared => "spared",
             Self::Tasks => "tasks",
             Self::Busy => "busy",
             Self::Calls => "calls",

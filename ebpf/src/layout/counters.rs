@@ -40,6 +40,10 @@ pub enum Counter {
     Rejected,
     /// Entries turned down because what a predicate asks for could not be read.
     Unread,
+    /// Refused: the task holds `oom_lock`.
+    OomKiller,
+    /// Refused: the container has only just started.
+    Starting,
 }
 
 impl Counter {
@@ -78,6 +82,8 @@ impl Counter {
             Self::Injections => "injections",
             Self::Rejected => "rejected",
             Self::Unread => "unread",
+            Self::OomKiller => "refused: oom killer",
+            Self::Starting => "refused: starting",
         }
     }
 }

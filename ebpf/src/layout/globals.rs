@@ -6,11 +6,11 @@ use crate::Target;
 /// Lease: injections only before this instant of the boot clock, nanoseconds.
 pub const LEASE: usize = 0;
 
-/// Process ids that are never injected, 32 bits each; 0 is an empty place.
-pub const PROTECTED: usize = 8;
+/// How long a container is spared after its start, nanoseconds; 0: not at all.
+pub const GRACE: usize = 8;
 
-/// Places for protected processes: the agent and what it is told to spare (kubelet, runtimes).
-pub const PROTECTED_PLACES: usize = 14;
+/// Address of the word in `oom_lock` that says who holds it; 0 where it is not known.
+pub const OOM_OWNER: usize = 16;
 
 /// A bit per cgroup id modulo 4096: clear means that nothing applies.
 ///
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn places_do_not_overlap_and_end_inside_the_value() {
-        const { assert!(PROTECTED + 4 * PROTECTED_PLACES <= BITMAP) };
+        const { assert!(OOM_OWNER + 8 <= BITMAP) };
         assert_eq!(bitmap_place(4095), (ACTIVE - 8, 1 << 63));
         assert_eq!(Unit::Gate(Target::Slab).offset(), ACTIVE);
         assert_eq!(Unit::Function(MAX_FUNCTIONS).offset() + 8, ZERO);

@@ -1,6 +1,6 @@
 //! How each map is made.
 
-use super::{MAX_BUDGETS, MAX_CGROUPS, MAX_PROBES, counters, globals, hot, members, probe, task};
+use super::{MAX_BUDGETS, MAX_CGROUPS, MAX_PROBES, counters, globals, hot, members, probe, spared, task};
 use crate::asm::MapId;
 
 /// The kernel's kinds of map that we use.
@@ -41,6 +41,7 @@ pub const fn shape(map: MapId) -> MapShape {
         MapId::Members => make(MapKind::Hash, 8, members::SIZE, MAX_CGROUPS),
         MapId::Budgets => make(MapKind::Hash, 16, 8, MAX_BUDGETS),
         MapId::Counters => make(MapKind::PerCpuArray, 4, counters::SIZE, MAX_PROBES),
+        MapId::Spared => make(MapKind::Hash, spared::SIZE as u32, 8, spared::ENTRIES),
         MapId::Tasks => make(MapKind::TaskStorage, 4, task::SIZE, 0),
         MapId::Busy | MapId::Calls => make(MapKind::PerCpuArray, 4, 8, 1),
     }

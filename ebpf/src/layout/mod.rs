@@ -11,6 +11,7 @@ pub mod hot;
 pub mod maps;
 pub mod members;
 pub mod probe;
+pub mod spared;
 pub mod task;
 
 /// Probes a node can hold. Bounds the maps (about 1.1 MiB at 4 CPUs); a container sees at most

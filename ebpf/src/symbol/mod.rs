@@ -11,7 +11,7 @@ mod unresolved;
 use std::fmt;
 
 pub use resolve::{Modules, Objects};
-pub use table::{Listed, Table};
+pub use table::{Listed, OOM_LOCK, Table};
 pub use unresolved::Unresolved;
 
 /// What the entry of every system call begins with on this machine.

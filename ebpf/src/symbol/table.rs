@@ -8,6 +8,13 @@ const COPIES: [&str; 3] = ["constprop", "isra", "part"];
 /// How they mark a part of a function that is elsewhere.
 const COLD: &str = "cold";
 
+/// The mutex of the OOM killer: a variable, and the only one that may be asked for.
+pub const OOM_LOCK: &str = "oom_lock";
+
+/// Kinds of functions and of variables in the table.
+const CODE: [&str; 4] = ["t", "T", "w", "W"];
+const DATA: [&str; 4] = ["d", "D", "b", "B"];
+
 /// What the kernel lists under names of modules that are none: programs, and code of its own making.
 const NO_MODULES: [&str; 4] = ["bpf", "__builtin__ftrace", "__builtin__kprobes", "__builtin__bpf"];
 
@@ -35,11 +42,13 @@ impl Table {
     /// Takes a line in: address, kind, name, and the module in brackets.
     pub fn take(&mut self, line: &str) {
         let mut fields = line.split_ascii_whitespace();
-        let (Some(address), Some("t" | "T" | "w" | "W"), Some(name)) =
-            (fields.next(), fields.next(), fields.next())
-        else {
+        let (Some(address), Some(kind), Some(name)) = (fields.next(), fields.next(), fields.next()) else {
             return;
         };
+        let wanted = if name == OOM_LOCK { DATA } else { CODE };
+        if !wanted.contains(&kind) {
+            return;
+        }
         let module = fields.next().map(|module| module.trim_matches(['[', ']']));
         if module.is_some_and(|module| NO_MODULES.contains(&module)) {
             return;

@@ -11,7 +11,14 @@ pub(crate) fn kernel() -> (BtfBuilder, [u32; 3]) {
     let flags = btf.typedef("gfp_t", word);
     let pointer = btf.pointer(long);
     btf.structure("signal_struct", 16, &[("oom_mm", pointer, 64)]);
-    btf.structure("task_struct", 40, &[("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192)]);
+    let name = btf.array(word, word, 4);
+    btf.structure("nsproxy", 16, &[("pid_ns_for_children", pointer, 64)]);
+    btf.structure("pid_namespace", 16, &[("child_reaper", pointer, 64)]);
+    btf.structure("mutex", 16, &[("owner", long, 0)]);
+    let task =
+        [("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192), ("group_leader", pointer, 256)];
+    let more = [("comm", name, 320), ("start_boottime", long, 448), ("nsproxy", pointer, 512)];
+    btf.structure("task_struct", 72, &[task.as_slice(), &more].concat());
     let css = btf.structure("cgroup_subsys_state", 16, &[("cgroup", pointer, 0), ("parent", pointer, 64)]);
     btf.structure("cgroup", 40, &[("self", css, 0), ("kn", pointer, 128), ("root", pointer, 192)]);
     btf.structure("kernfs_node", 16, &[("id", long, 64)]);

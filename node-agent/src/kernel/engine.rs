@@ -2,21 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use faultline_api::CallChain;
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::{MAX_PROBES, globals};
+use faultline_ebpf::symbol;
 
 use super::cgroups::Tree;
 use super::error::OpenError;
 use super::functions::Functions;
 use super::gates::Gates;
 use super::host::{self, Host};
+use super::hot::HOTTEST;
 use super::maps::Maps;
 use super::membership::Membership;
 use super::preflight::{FaultVerdict, Obstacle, Preflight};
 use super::programs::{Live, ProgramStatus};
+use super::spared::{self, RUNTIMES};
 use super::spec::{BootNanos, BudgetKey, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
 use super::symbols::{self, Symbol};
 use super::{Kernel, converge};
@@ -27,11 +31,18 @@ pub struct EngineConfig {
     /// Directory on a bpf file system for the pinned budgets; made where it is missing. Agents that share it
     /// share budgets, and must not run at the same time.
     pub pins: PathBuf,
-    /// Process ids that are never injected besides pid 1, kernel threads and the agent itself: the kubelet, the
-    /// container runtime. At most [`globals::PROTECTED_PLACES`] less one count, the first ones.
+    /// Process ids that are never injected besides pid 1, kernel threads and the agent itself. With
+    /// [`Self::protected_names`] at most [`ENTRIES`](faultline_ebpf::layout::spared::ENTRIES) less one.
     pub protected: Vec<u32>,
     /// Where kprobes are used although trampolines could be had.
     pub kprobes: Kprobes,
+    /// Names of processes that are never injected: of those that run and of those to come. The kernel keeps 15 bytes.
+    pub protected_names: Vec<String>,
+    /// How long a container is spared after its start, which is that of the first process of its process namespace. One
+    /// that shares the machine's, or another container's, has none of its own.
+    pub grace: Duration,
+    /// Calls per second and CPU that a function of a chain may have when it is first attached to; `None`: any number.
+    pub hottest: Option<u64>,
 }
 
 /// Where kprobes are used whatever else there is, as on a kernel that has nothing else. By default, nowhere: trampolines
@@ -44,9 +55,22 @@ pub struct Kprobes {
     pub frames: bool,
 }
 
+/// How long a container is spared after its start unless told otherwise.
+pub const GRACE: Duration = Duration::from_nanos(GRACE_NANOS);
+
+/// The same in nanoseconds.
+pub const GRACE_NANOS: u64 = 500_000_000;
+
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { pins: "/sys/fs/bpf/faultline".into(), protected: Vec::new(), kprobes: Kprobes::default() }
+        Self {
+            pins: "/sys/fs/bpf/faultline".into(),
+            protected: Vec::new(),
+            kprobes: Kprobes::default(),
+            protected_names: RUNTIMES.map(str::to_owned).into(),
+            grace: GRACE,
+            hottest: Some(HOTTEST),
+        }
     }
 }
 
@@ -97,12 +121,18 @@ impl Engine {
         let host = Host::look();
         let mount = host.check()?;
         let tree = Tree::new(&mount).map_err(|source| OpenError::Io { path: mount, source })?;
-        let Tried { facts, maps, gates } = Tried::on(&host, Some(&config.pins), config.kprobes)?;
-        protect(&maps, &config.protected);
+        let Tried { facts, maps, gates, oom_lock } = Tried::on(&host, Some(&config.pins), config.kprobes)?;
+        spared::spare(&maps, config)?;
+        if let Err(reason) = spared::watch_oom_killer(&maps, &facts, &oom_lock) {
+            tracing::warn!(
+                reason,
+                "the kernel does not show who runs the OOM killer: such tasks are not spared"
+            );
+        }
         let preflight = report(&host, Vec::new(), gates.verdicts());
         Ok(Self {
             gates,
-            functions: Functions::default(),
+            functions: Functions::with_hottest(config.hottest),
             followers: None,
             maps,
             facts,
@@ -173,6 +203,7 @@ pub(super) struct Tried {
     facts: Facts,
     maps: Maps,
     pub(super) gates: Gates,
+    oom_lock: Symbol,
 }
 
 impl Tried {
@@ -181,17 +212,19 @@ impl Tried {
         let bytes = std::fs::read(host::BTF).map_err(|source| OpenError::NoBtf { path: path(), source })?;
         let btf = Btf::parse(bytes)?;
         let facts = Facts::from_btf(&btf)?;
-        let table = targets()?;
+        let mut table = targets()?;
+        let oom_lock = table.remove(symbol::OOM_LOCK).unwrap_or_default();
         let maps = Maps::create(pins)?;
         let gates = Gates::try_all(&btf, &facts, &maps, host, &table, kprobes);
-        Ok(Self { facts, maps, gates })
+        Ok(Self { facts, maps, gates, oom_lock })
     }
 }
 
 /// What the symbol table says of the target functions.
 pub(super) fn targets() -> Result<BTreeMap<String, Symbol>, OpenError> {
-    let table = symbols::find(FaultKind::ALL.map(FaultKind::function).into_iter())
-        .map_err(|source| OpenError::Io { path: symbols::TABLE.into(), source })?;
+    let names = FaultKind::ALL.map(FaultKind::function).into_iter().chain([symbol::OOM_LOCK]);
+    let table =
+        symbols::find(names).map_err(|source| OpenError::Io { path: symbols::TABLE.into(), source })?;
     let hidden = table.values().any(|symbol| symbol.addresses.contains(&0));
     if hidden { Err(OpenError::HiddenSymbols) } else { Ok(table) }
 }
@@ -204,18 +237,5 @@ pub(super) fn report(host: &Host, obstacles: Vec<Obstacle>, faults: Vec<FaultVer
         cgroup2: host.cgroup2.clone(),
         obstacles,
         faults,
-    }
-}
-
-/// Two process ids to a word, the agent's own first.
-fn protect(maps: &Maps, others: &[u32]) {
-    let pids: Vec<u32> = std::iter::once(std::process::id())
-        .chain(others.iter().copied())
-        .take(globals::PROTECTED_PLACES)
-        .collect();
-    for (place, pair) in pids.chunks(2).enumerate() {
-        let high = pair.get(1).copied().unwrap_or(0);
-        let low = pair.first().copied().unwrap_or(0);
-        maps.globals.store(globals::PROTECTED + 8 * place, u64::from(high) << 32 | u64::from(low));
     }
 }

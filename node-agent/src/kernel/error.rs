@@ -122,6 +122,19 @@ pub enum ProbeError {
         /// What the kernel said.
         reason: String,
     },
+    /// The function is called so often that its programs would slow the whole machine down.
+    #[error(
+        "`{name}` is called {rate} times per second on one CPU, and a function of a chain may be {hottest} times: \
+         choose a frame further out, or start the agent with --allow-hot-functions"
+    )]
+    Hot {
+        /// The function.
+        name: String,
+        /// Calls per second on the CPU that makes the most, as measured.
+        rate: u64,
+        /// The limit.
+        hottest: u64,
+    },
     /// What must hold at a function's entry does not fit this kernel, or its programs.
     #[error("predicate `{text}`: {reason}")]
     Predicate {

@@ -15,6 +15,7 @@ use faultline_ebpf::symbol::Symbol;
 use super::engine::Kprobes;
 use super::error::ProbeError;
 use super::gates::FORCED;
+use super::hot::{Newcomer, too_hot};
 use super::kprobes;
 use super::lookup::{Found, Identity, Types, identity, look_up, trouble};
 use super::maps::Maps;
@@ -22,6 +23,9 @@ use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::Mechanism;
 use super::programs::{AttachError, Live};
 use super::spec::AttachPoint;
+
+/// `BPF_MAX_TRAMP_LINKS`, in the kernel's bpf.h.
+const CROWDED: &str = "as many programs as the kernel allows on one function, 38, are attached to it already";
 
 /// A function with its programs. The entry program goes first, so that none is left alone. Whenever a program comes to or
 /// goes from the function, activations under way leave past its exit programs; the records they leave behind are found
@@ -48,6 +52,8 @@ pub(super) struct Functions {
     meant: BTreeMap<String, u64>,
     /// Those whose modules are gone. Probes in force may wait for their numbers until the converge is over.
     gone: Vec<Function>,
+    /// Calls per second and CPU that a function may have when it is first wanted; absent: any number.
+    hottest: Option<u64>,
 }
 
 /// What attaching draws on.
@@ -104,6 +110,7 @@ impl Functions {
         let fresh: Vec<&str> =
             wanted.keys().copied().filter(|name| !self.meant.contains_key(*name)).collect();
         let mut resolved = Resolved::new();
+        let known: BTreeSet<u64> = self.live.keys().copied().collect();
         let found = if fresh.is_empty() { Vec::new() } else { look_up(&fresh, ground.types) };
         for (name, found) in found {
             match found.and_then(|found| self.meet(&name, found, ground)) {
@@ -111,6 +118,7 @@ impl Functions {
                 Err(error) => drop(resolved.insert(name, Err(error))),
             }
         }
+        resolved.extend(self.turn_away_hot(&known));
         // Several names may mean one function: it is given the predicates of all at once.
         for (address, names) in self.names(wanted) {
             let all = names.iter().filter_map(|name| wanted.get(name)).flatten().copied().collect();
@@ -130,6 +138,34 @@ impl Functions {
         };
         self.gone.extend(self.live.extract_if(.., |_, function| is_gone(function)).map(|(_, gone)| gone));
         self.meant.retain(|_, address| self.live.contains_key(address));
+    }
+
+    /// None carried yet; functions that are called more often than `hottest` will not be.
+    pub(super) fn with_hottest(hottest: Option<u64>) -> Self {
+        Self { hottest, ..Self::default() }
+    }
+
+    /// Detaches what is not `known` and called too often. All are measured at once, before any probe refers to them.
+    fn turn_away_hot(&mut self, known: &BTreeSet<u64>) -> Resolved {
+        let Some(hottest) = self.hottest else { return Resolved::new() };
+        let is_new = |address: &u64| !known.contains(address);
+        let newcomers =
+            self.live.iter().filter(|(address, _)| is_new(address)).map(|(address, function)| Newcomer {
+                address: *address,
+                btf_id: function.symbol.id,
+                name: &function.at.name,
+                entry: &function.entry,
+            });
+        let newcomers: Vec<_> = newcomers.collect();
+        let hot = if newcomers.is_empty() { Vec::new() } else { too_hot(newcomers, hottest) };
+        let mut refused = Resolved::new();
+        for (address, rate) in hot {
+            self.live.remove(&address);
+            let names: Vec<_> = self.meant.extract_if(.., |_, meant| *meant == address).collect();
+            let error = |name: &str| ProbeError::Hot { name: name.to_owned(), rate, hottest };
+            refused.extend(names.into_iter().map(|(name, _)| (name.clone(), Err(error(&name)))));
+        }
+        refused
     }
 
     /// The functions that names mean, each with those names.
@@ -187,7 +223,7 @@ impl Functions {
             (_, true) => Err(FORCED.to_owned()),
             _ if symbol.module.is_some() => Err(HOLDS_MODULES.to_owned()),
             _ => Self::pair(found, at(hook, SITE_SPAN), Mechanism::Trampoline, ground)
-                .map_err(|error| format!("fentry/fexit: {error}")),
+                .map_err(|error| format!("fentry/fexit: {}", reason(&error))),
         };
         trampoline.or_else(|instead| {
             let refused = |error: String| {
@@ -255,5 +291,9 @@ impl Function {
 }
 
 fn not_attachable(name: &str, error: &AttachError) -> ProbeError {
-    ProbeError::NotAttachable { name: name.to_owned(), reason: error.to_string() }
+    ProbeError::NotAttachable { name: name.to_owned(), reason: reason(error) }
+}
+
+fn reason(error: &AttachError) -> String {
+    if error.is_crowded() { CROWDED.to_owned() } else { error.to_string() }
 }

@@ -10,7 +10,7 @@ use faultline_ebpf::asm::MapId;
 use faultline_ebpf::btf::BtfBuilder;
 use faultline_ebpf::layout::counters::{self, Counter};
 use faultline_ebpf::layout::maps::{MapKind, MapShape, shape};
-use faultline_ebpf::layout::members;
+use faultline_ebpf::layout::{members, spared};
 
 use super::error::OpenError;
 use super::host::{lacking, possible_cpus};
@@ -104,6 +104,8 @@ impl Maps {
                 oom: sum(Counter::Oom),
                 protected: sum(Counter::Protected),
                 own: sum(Counter::Own),
+                oom_killer: sum(Counter::OomKiller),
+                starting: sum(Counter::Starting),
             },
             injections: sum(Counter::Injections),
         }
@@ -137,6 +139,11 @@ impl Maps {
 
     pub(super) fn remove_members(&self, cgroup: u64) -> Result<(), BpfError> {
         sys::map_delete(self.map(MapId::Members), &cgroup.to_le_bytes()).map(drop)
+    }
+
+    /// From now on the process or the name with this key is never injected.
+    pub(super) fn spare(&self, key: &[u8; spared::SIZE]) -> Result<(), BpfError> {
+        sys::map_update(self.map(MapId::Spared), key, &0u64.to_le_bytes(), 0)
     }
 
     /// The lists as they are in the kernel, those that children inherited included.

@@ -5,6 +5,8 @@
 //!
 //! Nothing but the budget map is pinned: when the process dies, the kernel detaches every program.
 
+#[cfg(any(test, feature = "testing"))]
+mod allocation;
 mod calls;
 mod cgroups;
 mod converge;
@@ -15,6 +17,7 @@ mod fake;
 mod functions;
 mod gates;
 mod host;
+mod hot;
 mod kprobes;
 mod lookup;
 mod maps;
@@ -27,6 +30,7 @@ mod preflight;
 mod programs;
 mod rehearsal;
 mod selftest;
+mod spared;
 mod spec;
 mod symbols;
 mod sys;
@@ -34,17 +38,21 @@ mod words;
 
 use std::collections::BTreeMap;
 
+#[cfg(any(test, feature = "testing"))]
+pub use allocation::Allocation;
 pub use calls::CallCounter;
-pub use engine::{Engine, EngineConfig, Kprobes};
+pub use engine::{Engine, EngineConfig, GRACE, GRACE_NANOS, Kprobes};
 pub use error::{OpenError, ProbeError};
 #[cfg(any(test, feature = "testing"))]
 pub use fake::{FakeKernel, SharedKernel};
+pub use hot::HOTTEST;
 #[cfg(any(test, feature = "testing"))]
 pub use observer::Observer;
 pub use obstacles::preflight;
 pub use preflight::{FaultVerdict, Mechanism, Obstacle, Preflight, Unusable};
 pub use programs::{Alone, ProgramStatus, loaded_programs};
 pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
+pub use spared::RUNTIMES;
 pub use spec::{
     AttachPoint, Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome,
     ProbeSpec,

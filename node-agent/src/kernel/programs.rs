@@ -44,6 +44,11 @@ pub(super) enum AttachError {
 }
 
 impl AttachError {
+    /// No more programs fit on the function.
+    pub(super) fn is_crowded(&self) -> bool {
+        matches!(self, Self::Attach(error) if error.is(libc::E2BIG))
+    }
+
     /// The verifier refuses functions that are not on the error-injection list with these words.
     pub(super) fn is_not_modifiable(&self) -> bool {
         matches!(self, Self::Load(error) if error.log.contains("is not modifiable"))
@@ -120,6 +125,11 @@ impl Live {
         let link = link.map_err(AttachError::Attach)?;
         let is_kprobe = program_type(&program.attach) == bpf_prog_type::BPF_PROG_TYPE_KPROBE;
         Ok(Self { link, program: loaded, name: program.attach.to_string(), is_kprobe })
+    }
+
+    /// How often it ran while runs were counted.
+    pub(super) fn runs(&self) -> Result<u64, BpfError> {
+        sys::program_runs(self.program.as_fd())
     }
 
     /// Zeroes where the kernel does not tell.

@@ -172,14 +172,18 @@ pub struct Guarded {
     pub protected: u64,
     /// An allocation made on behalf of our own programs.
     pub own: u64,
+    /// The task holds `oom_lock`: it runs the OOM killer.
+    pub oom_killer: u64,
+    /// The container has only just started.
+    pub starting: u64,
 }
 
 impl Guarded {
     /// All refusals together.
     #[must_use]
     pub fn total(self) -> u64 {
-        let Self { nofail, exiting, reclaim, oom, protected, own } = self;
-        nofail + exiting + reclaim + oom + protected + own
+        let Self { nofail, exiting, reclaim, oom, protected, own, oom_killer, starting } = self;
+        nofail + exiting + reclaim + oom + protected + own + oom_killer + starting
     }
 }
 
@@ -215,6 +219,8 @@ impl std::ops::Add for Guarded {
             oom: self.oom + more.oom,
             protected: self.protected + more.protected,
             own: self.own + more.own,
+            oom_killer: self.oom_killer + more.oom_killer,
+            starting: self.starting + more.starting,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use aya_obj::generated::{
     PERF_FLAG_FD_CLOEXEC, bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_map_info, bpf_prog_info,
-    bpf_prog_type, perf_event_attr,
+    bpf_prog_type, bpf_stats_type, perf_event_attr,
 };
 use thiserror::Error;
 
@@ -252,6 +252,21 @@ pub(super) fn program_counts(program: BorrowedFd<'_>) -> Result<(u32, u64), BpfE
     let mut info: bpf_prog_info = unsafe { mem::zeroed() };
     info_of(program, (&raw mut info).cast(), mem::size_of_val(&info))?;
     Ok((info.verified_insns, info.recursion_misses))
+}
+
+/// The kernel counts how often programs run until the descriptor is closed.
+pub(super) fn count_runs() -> Result<OwnedFd, BpfError> {
+    let mut attr = zeroed();
+    attr.enable_stats.type_ = bpf_stats_type::BPF_STATS_RUN_TIME as u32;
+    descriptor("count runs of programs", bpf_cmd::BPF_ENABLE_STATS, &mut attr)
+}
+
+/// How often a program ran while runs were counted.
+pub(super) fn program_runs(program: BorrowedFd<'_>) -> Result<u64, BpfError> {
+    // SAFETY: plain integers and arrays of them, for which all zeroes is a value.
+    let mut info: bpf_prog_info = unsafe { mem::zeroed() };
+    info_of(program, (&raw mut info).cast(), mem::size_of_val(&info))?;
+    Ok(info.run_cnt)
 }
 
 /// The name of every program in the kernel, by rising id.

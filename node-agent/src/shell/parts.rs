@@ -7,7 +7,7 @@ use crate::{
     attachments::causes,
     cgroups::{Cgroups, find_root},
     clock::{Clock, SystemClock},
-    config::AgentConfig,
+    config::{AgentConfig, Containment},
     inert::InertKernel,
     kernel::{Engine, EngineConfig, Kernel, preflight},
     ledger::{Ledger, LedgerStore, take_over},
@@ -59,7 +59,9 @@ impl Parts {
 /// How the engine is opened.
 #[must_use]
 pub(crate) fn engine_config(config: &AgentConfig) -> EngineConfig {
-    EngineConfig { pins: config.bpffs.join("faultline"), ..EngineConfig::default() }
+    let Containment { protected, protected_names, grace, hottest } = config.containment.clone();
+    let pins = config.bpffs.join("faultline");
+    EngineConfig { pins, protected, protected_names, grace, hottest, ..EngineConfig::default() }
 }
 
 fn open_kernel(config: &AgentConfig) -> Box<dyn Kernel> {

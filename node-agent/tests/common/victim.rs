@@ -43,13 +43,22 @@ pub(crate) struct Going<'a>(&'a mut Victim);
 
 impl Victim {
     pub(crate) fn start(cgroup: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::with(Self::spawn(cgroup))
+    }
+
+    /// The process alone.
+    pub(crate) fn spawn(cgroup: &Path) -> Child {
+        Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "victim::follows_its_orders", "--nocapture"])
             .env(CGROUP, cgroup)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// The process, ready to follow orders.
+    pub(crate) fn with(mut child: Child) -> Self {
         let (orders, replies) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut victim = Self { child, orders, replies };
         assert_eq!(victim.ask("mount 1 1").ok, 1, "a victim mounts before anything is attached for it");
@@ -158,6 +167,38 @@ fn follow(words: &[&str]) -> Tally {
             rustix::io::read(file, &mut [0; 64]).map(drop)
         }),
         "child" => child(&words[1..].join(" ")),
+        "hog" => {
+            let mut pages = vec![0u8; usize::try_from(number(1)).unwrap() << 20];
+            pages.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+            std::hint::black_box(&pages);
+            Tally::default()
+        }
+        "reclaim" => {
+            // That nothing could be reclaimed is no matter.
+            let _ = std::fs::write(words[1], "1M");
+            Tally::default()
+        }
+        "connect" => {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            repeat(number(1), || match std::net::TcpStream::connect(address).and(listener.accept()) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Errno::from_io_error(&error).unwrap()),
+            })
+        }
+        "read-random" => {
+            let source = open("/dev/urandom", OFlags::RDONLY, Mode::empty()).unwrap();
+            let mut room = vec![0; 1 << 20];
+            repeat(number(1), || rustix::io::read(&source, &mut room).map(drop))
+        }
+        "dirty" => {
+            std::fs::write(words[1], vec![7; 1 << 20]).unwrap();
+            Tally::default()
+        }
+        "call-yourself" => {
+            std::fs::write("/proc/self/comm", words[1]).unwrap();
+            Tally::default()
+        }
         "move" => {
             std::fs::write(PathBuf::from(words[1]).join("cgroup.procs"), "0").unwrap();
             Tally::default()

@@ -9,11 +9,15 @@ mod chains;
 mod containment;
 mod corpus;
 mod faults;
+mod hybrid;
 mod lifecycle;
+mod limits;
 mod mechanisms;
 mod predicates;
 mod preflight;
+mod pressure;
 mod recorded;
+mod spared;
 mod trace;
 #[path = "../common/victim.rs"]
 mod victim;

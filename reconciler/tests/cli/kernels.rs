@@ -36,8 +36,18 @@ fn types(has_failslab: bool) -> Vec<u8> {
     let dentry = builder.structure("dentry", 192, &[("d_flags", u32, 0)]);
     let signal = builder.structure("signal_struct", 16, &[("oom_mm", u64, 64)]);
     let signal = builder.pointer(signal);
+    builder.structure("nsproxy", 64, &[("pid_ns_for_children", u64, 256)]);
+    builder.structure("pid_namespace", 128, &[("child_reaper", u64, 320)]);
+    builder.structure("mutex", 32, &[("owner", u64, 0)]);
+    let name = builder.array(byte, u32, 16);
     let task = [("pid", u32, 0), ("flags", u32, 64), ("tgid", u32, 128), ("signal", signal, 192)];
-    builder.structure("task_struct", 64, &task);
+    let more = [
+        ("group_leader", u64, 256),
+        ("comm", name, 320),
+        ("start_boottime", u64, 448),
+        ("nsproxy", u64, 512),
+    ];
+    builder.structure("task_struct", 72, &[task.as_slice(), &more].concat());
     let cache = builder.structure("kmem_cache", 64, &[("size", u32, 128)]);
     let registers = ["r9", "r8", "cx", "dx", "si", "di", "sp"].into_iter().zip([9, 10, 11, 12, 13, 14, 19]);
     let registers: Vec<_> = registers.map(|(name, word)| (name, u64, 64 * word)).collect();
