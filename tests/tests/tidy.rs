@@ -85,8 +85,11 @@ fn rust_files() -> Vec<(String, String)> {
 fn crates_depend_only_on_those_that_the_table_allows() {
     let found = dependencies();
     for (folder, allowed) in MAY_DEPEND_ON {
-        let ours: BTreeSet<_> =
-            MAY_DEPEND_ON.iter().map(|(folder, _)| *folder).chain(["tests", "lab", "lab-init", "fuzz"]).collect();
+        let ours: BTreeSet<_> = MAY_DEPEND_ON
+            .iter()
+            .map(|(folder, _)| *folder)
+            .chain(["tests", "lab", "lab-init", "fuzz"])
+            .collect();
         let named = found.get(folder).unwrap_or_else(|| panic!("{folder} is a crate of the workspace"));
         for dependency in named.iter().filter(|name| ours.contains(name.as_str())) {
             assert!(allowed.contains(&dependency.as_str()), "{folder} may not depend on {dependency}");

@@ -44,7 +44,8 @@ impl Ground {
 
     /// An engine with these probes armed.
     pub(crate) fn arm(&self, specs: &[ProbeSpec]) -> Engine {
-        let mut engine = Engine::open(&EngineConfig { pins: self.pins(), ..EngineConfig::default() }).unwrap();
+        let mut engine =
+            Engine::open(&EngineConfig { pins: self.pins(), ..EngineConfig::default() }).unwrap();
         engine.set_lease(BootNanos::NEVER);
         for outcome in engine.converge(specs) {
             outcome.result.unwrap();
