@@ -192,8 +192,9 @@ fn follow(words: &[&str]) -> Tally {
             repeat(number(1), || rustix::io::read(&source, &mut room).map(drop))
         }
         "dirty" => {
-            std::fs::write(words[1], vec![7; 1 << 20]).unwrap();
-            Tally::default()
+            // Not truncated first: ext4 writes such a file at once when it is closed.
+            let file = open(words[1], OFlags::WRONLY, Mode::empty()).unwrap();
+            repeat(1, || pwrite(&file, &vec![7; 1 << 20], 0).map(drop))
         }
         "call-yourself" => {
             std::fs::write("/proc/self/comm", words[1]).unwrap();
