@@ -36,6 +36,9 @@ struct Seen<'a> {
     differ: bool,
 }
 
+/// Where a function may be: a module, or the kernel itself, and what types are known of it.
+type Place<'a> = (Option<&'a str>, Option<&'a Btf>);
+
 impl<'a> Objects<'a> {
     /// The function that a name means.
     ///
@@ -63,7 +66,7 @@ impl<'a> Objects<'a> {
     }
 
     /// The types in which a function is looked for.
-    fn searched(&self, name: &Name<'_>) -> Result<Vec<(Option<&'a str>, Option<&'a Btf>)>, Unresolved> {
+    fn searched(&self, name: &Name<'_>) -> Result<Vec<Place<'a>>, Unresolved> {
         let kernel = (None, Some(self.kernel));
         let modules = self.modules.iter().map(|(name, types)| (Some(name.as_str()), types.as_deref()));
         match name.module() {

@@ -25,7 +25,7 @@ pub(crate) fn measure(ground: &Ground) -> f64 {
     };
     let mut rows =
         vec![vec!["an empty `fmod_ret`: the floor".into(), whole(floor), whole(floor), whole(floor)]];
-    let states: [(&str, fn(&Ground, u64) -> State); 3] = [
+    let states: [(&str, Arm); 3] = [
         ("experiments on other containers", idle),
         ("their targets wait inside the chain", waiting),
         ("their chains are empty", without_chain),
@@ -43,6 +43,9 @@ pub(crate) fn measure(ground: &Ground) -> f64 {
     println!("Over {bare:.0} for the call of `statx` that makes it, without any program.\n");
     floor
 }
+
+/// Arms as many experiments.
+type Arm = fn(&Ground, u64) -> State;
 
 /// What is armed, and who waits.
 struct State {

@@ -47,7 +47,7 @@ impl Kernel {
             }
         }
         let Some(btf) = kernel else {
-            let path = paths.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+            let path = paths.first().map_or(Path::new(""), PathBuf::as_path);
             return Err(refused(path, "it has no task_struct, so it may be that of a module or a program"));
         };
         let modules = others.into_iter().map(|(path, bytes)| {
