@@ -136,7 +136,19 @@ pub fn types() -> Vec<u8> {
 /// What every program must know of a kernel.
 fn required(btf: &mut BtfBuilder, [word, long, pointer]: [u32; 3]) {
     btf.structure("signal_struct", 16, &[("oom_mm", pointer, 64)]);
-    btf.structure("task_struct", 40, &[("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192)]);
+    let task = [
+        ("flags", word, 64),
+        ("tgid", word, 128),
+        ("signal", pointer, 192),
+        ("group_leader", pointer, 256),
+        ("nsproxy", pointer, 320),
+        ("start_boottime", long, 384),
+        ("comm", long, 448),
+    ];
+    btf.structure("task_struct", 72, &task);
+    btf.structure("nsproxy", 16, &[("pid_ns_for_children", pointer, 64)]);
+    btf.structure("pid_namespace", 16, &[("child_reaper", pointer, 64)]);
+    btf.structure("mutex", 32, &[("owner", long, 64)]);
     let css = btf.structure("cgroup_subsys_state", 16, &[("cgroup", pointer, 0), ("parent", pointer, 64)]);
     btf.structure("cgroup", 40, &[("self", css, 0), ("kn", pointer, 128), ("root", pointer, 192)]);
     btf.structure("kernfs_node", 16, &[("id", long, 64)]);

@@ -138,6 +138,8 @@ impl Run<'_> {
                 }
                 0
             }
+            // A task has no name here.
+            115 => 0,
             125 => 1000,
             154 => first,
             156 => {
@@ -150,9 +152,12 @@ impl Run<'_> {
         self.registers[1..6].fill(0xdead_dead_dead_dead);
     }
 
-    /// Keys are indices, but for hash tables, which hold one entry here.
+    /// Keys are indices, but for hash tables, which hold one entry here, or none of whom to spare.
     fn look_up(&mut self, map: u64, key: u64) -> u64 {
         let id = MapId::ALL.into_iter().find(|id| *id as u64 == map).unwrap();
+        if id == MapId::Spared {
+            return 0;
+        }
         let hashed = matches!(id, MapId::Members | MapId::Budgets);
         let index = if hashed { 0 } else { self.load(key, 0x00) };
         ((map + 1) << REGION) + index * self.kernel.sizes[&id] as u64
@@ -260,6 +265,7 @@ fn jumps(op: u8, a: u64, b: u64) -> bool {
         0x70 => a as i64 >= b as i64,
         0xa0 => a < b,
         0xb0 => a <= b,
+        0xd0 => a as i64 <= b as i64,
         op => panic!("comparison {op:#x}"),
     }
 }

@@ -40,8 +40,8 @@ pub(super) fn too_hot(newcomers: Vec<Newcomer<'_>>, hottest: u64) -> Vec<(u64, u
         return Vec::new();
     }
     let counters: Vec<Option<CallCounter>> = suspects.iter().map(|(of, _)| count(of)).collect();
-    let seconds = window();
-    let rate = |counter: &CallCounter| per_second(counter.by_cpu().into_iter().max().unwrap_or(0), seconds);
+    let passed = window();
+    let rate = |counter: &CallCounter| per_second(counter.by_cpu().into_iter().max().unwrap_or(0), passed);
     let rates = counters
         .iter()
         .zip(&suspects)
@@ -53,20 +53,20 @@ fn runs_per_second(newcomers: &[Newcomer<'_>]) -> Result<Vec<u64>, BpfError> {
     let _counting = sys::count_runs()?;
     let runs = || newcomers.iter().map(|newcomer| newcomer.entry.runs()).collect::<Result<Vec<_>, _>>();
     let before = runs()?;
-    let seconds = window();
+    let passed = window();
     let after = runs()?;
-    Ok(after.into_iter().zip(before).map(|(after, before)| per_second(after - before, seconds)).collect())
+    Ok(after.into_iter().zip(before).map(|(after, before)| per_second(after - before, passed)).collect())
 }
 
 fn count(newcomer: &Newcomer<'_>) -> Option<CallCounter> {
     CallCounter::attach(&counter(newcomer.name, newcomer.btf_id).ok()?).ok()
 }
 
-/// Waits for it to pass; the seconds that really passed.
-fn window() -> f64 {
+/// Waits for it to pass; how long that really took.
+fn window() -> Duration {
     let began = now();
     thread::sleep(WINDOW);
-    (now() - began).as_secs_f64()
+    now().saturating_sub(began)
 }
 
 fn now() -> Duration {
@@ -74,14 +74,7 @@ fn now() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-fn per_second(calls: u64, seconds: f64) -> u64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rate of calls: positive, far below 2^53, and no digit after the point matters"
-    )]
-    {
-        (calls as f64 / seconds) as u64
-    }
+fn per_second(calls: u64, passed: Duration) -> u64 {
+    let rate = u128::from(calls) * 1_000_000_000 / passed.as_nanos().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
