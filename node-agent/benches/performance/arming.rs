@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use faultline_core::desired::Probe;
@@ -107,11 +107,20 @@ struct Agent(Child);
 impl Agent {
     fn start(cgroup: &Path, pins: &Path, folder: &TempDir, socket: &Path) -> Self {
         fs::create_dir_all(pins).unwrap();
-        let mut agent = within(cgroup, &[env!("CARGO_BIN_EXE_faultline-agent")]);
-        agent.args(["--node", "lab", "--metrics-listen", "127.0.0.1:0", "--connect"]);
+        // From memory: while the guest waits for a file of the host its clock leaps, and every patience ends.
+        let program = folder.path().join("faultline-agent");
+        fs::copy(env!("CARGO_BIN_EXE_faultline-agent"), &program).unwrap();
+        let mut agent = within(cgroup, &[&program.display().to_string()]);
+        agent.env("FAULTLINE_LOG", "warn").args([
+            "--node",
+            "lab",
+            "--metrics-listen",
+            "127.0.0.1:0",
+            "--connect",
+        ]);
         agent.arg(format!("unix:{}", socket.display()));
         agent.arg("--state-dir").arg(folder.path().join("state")).arg("--bpffs").arg(pins);
-        Self(agent.stderr(Stdio::null()).spawn().unwrap())
+        Self(agent.spawn().unwrap())
     }
 }
 

@@ -14,8 +14,8 @@ use crate::worker::{WAITS_IN, Work, Worker};
 /// How many experiments are armed, each in a container of its own.
 const EXPERIMENTS: [u64; 3] = [1, 8, 64];
 
-/// Prints a table, and returns the floor.
-pub(crate) fn measure(ground: &Ground) -> f64 {
+/// Prints a table.
+pub(crate) fn measure(ground: &Ground) {
     let mut bystander = Worker::start(&ground.cgroup("bystander"));
     let bare = bystander.count(Work::Look).instructions;
     let mut over = || bystander.count(Work::Look).instructions - bare;
@@ -41,7 +41,6 @@ pub(crate) fn measure(ground: &Ground) -> f64 {
     let columns = ["instructions (of the floor)", "1 experiment", "8", "64"];
     table::print("A bystander's slab allocation", &columns, &rows);
     println!("Over {bare:.0} for the call of `statx` that makes it, without any program.\n");
-    floor
 }
 
 /// Arms as many experiments.

@@ -1,6 +1,6 @@
 //! What the engine costs, counted in instructions: `cargo lab performance` runs this on each of the lab's kernels and
-//! writes what it prints into `docs/performance.md`. With `bcc`, the same work is done by bcc's `inject` as well, which
-//! has to be on the disk.
+//! writes what it prints into `docs/performance.md`. Parts may be named as arguments; `bcc`, which has the same work done
+//! by bcc's `inject`, has to be, and wants that on the first disk.
 //!
 //! A nanosecond of the guest's clock is one instruction there, and of the processor time that the kernel accounts as
 //! well. Only figures of one boot compare.
@@ -33,14 +33,21 @@ fn main() {
         eprintln!("SKIPPED: counts instructions, which takes the lab: cargo lab performance");
         return;
     };
-    let ground = Ground::prepare();
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let build = if cfg!(debug_assertions) { "development" } else { "release" };
     println!("{}, of the lab's options for {}; a {build} build.\n", ground::release(), kernel.display());
-    if std::env::args().any(|argument| argument == "bcc") {
-        return bcc::compare(&ground);
+    let ground = Ground::prepare();
+    let parts: [(&str, fn(&Ground)); 5] = [
+        ("bystander", bystander::measure),
+        ("target", target::measure),
+        ("arming", arming::measure),
+        ("verified", verified::list),
+        ("bcc", bcc::compare),
+    ];
+    for (name, measure) in parts {
+        let named = asked.iter().any(|asked| asked == name);
+        if named || asked.is_empty() && name != "bcc" {
+            measure(&ground);
+        }
     }
-    let floor = bystander::measure(&ground);
-    target::measure(&ground, floor);
-    arming::measure(&ground);
-    verified::list(&ground);
 }

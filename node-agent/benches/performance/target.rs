@@ -8,12 +8,16 @@ use crate::ground::{self, Ground, spec};
 use crate::table::{self, whole};
 use crate::worker::{Count, Work, Worker};
 
-/// Prints two tables; `floor` is an empty program's.
-pub(crate) fn measure(ground: &Ground, floor: f64) {
+/// Prints two tables.
+pub(crate) fn measure(ground: &Ground) {
     chain_function(ground);
     let own = ground.cgroup("own");
     let mut target = Worker::start(&own);
     let bare = target.count(Work::Look).instructions;
+    let floor = {
+        let _program = ground::empty_gate();
+        target.count(Work::Look).instructions - bare
+    };
     let failing = failing(&mut target, bare, floor, ground);
     let mut cases = Cases { ground, target, bare, failing };
     let plain = |functions| spec(0, functions, &own);
