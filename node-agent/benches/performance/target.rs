@@ -8,6 +8,11 @@ use crate::ground::{self, Ground, spec};
 use crate::table::{self, whole};
 use crate::worker::{Count, Work, Worker};
 
+/// Below the table of a target's allocations.
+const NOTE: &str = "\
+With a chain, its entry and its exit are included. An injected call does less than one that succeeds, so it is held
+against a program that fails every allocation of one process, and that program's cost added.";
+
 /// Prints two tables.
 pub(crate) fn measure(ground: &Ground) {
     chain_function(ground);
@@ -35,10 +40,7 @@ pub(crate) fn measure(ground: &Ground) {
         row("chain of one, injected", cases.count_injected(plain(chain))),
     ];
     table::print("A target's slab allocation", &["state", "instructions"], &rows);
-    println!(
-        "With a chain, its entry and its exit are included. An injected call does less than one that succeeds, so it \
-         is held against a program that fails every allocation of one process, and that program's cost added.\n"
-    );
+    println!("{NOTE}\n");
 }
 
 struct Cases<'a> {
