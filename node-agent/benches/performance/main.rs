@@ -25,6 +25,9 @@ use ground::Ground;
 /// Where the lab says that it is one.
 const LAB: &str = "FAULTLINE_LAB";
 
+/// Prints tables.
+type Measure = fn(&Ground);
+
 fn main() {
     if worker::is_one() {
         return worker::follow_orders();
@@ -37,7 +40,7 @@ fn main() {
     let build = if cfg!(debug_assertions) { "development" } else { "release" };
     println!("{}, of the lab's options for {}; a {build} build.\n", ground::release(), kernel.display());
     let ground = Ground::prepare();
-    let parts: [(&str, fn(&Ground)); 5] = [
+    let parts: [(&str, Measure); 5] = [
         ("bystander", bystander::measure),
         ("target", target::measure),
         ("arming", arming::measure),
