@@ -131,7 +131,7 @@ fn proven(trouble: Trouble) {
 }
 
 fn believed(trouble: Trouble) {
-    // A gate that believes cannot count what it does not check: past the rounds, until exits were missed. Of those that
+    // A gate that believes does not count what it does not check: past the rounds, until exits were missed. Of those that
     // programs miss by coming and going the kernel keeps no count.
     let enough = |rounds: u64, engine: &Engine| {
         let programs = engine.programs();
@@ -141,7 +141,8 @@ fn believed(trouble: Trouble) {
     };
     let Some(outcome) = run(trouble, true, enough) else { return };
     outcome.agrees();
-    assert!(outcome.outside > 0 && outcome.counters.missed_returns == 0, "{outcome:?}");
+    // Entries still find some of the missed exits out, by tags and positions, and count them.
+    assert!(outcome.outside > 0, "{outcome:?}");
 }
 
 #[test]
