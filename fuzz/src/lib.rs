@@ -26,6 +26,8 @@ mod machine;
 pub mod memory;
 pub mod predicate_text;
 pub mod program;
+#[path = "../../ebpf/tests/common/semantics.rs"]
+mod semantics;
 pub mod spec_to_instructions;
 pub mod yaml_documents;
 

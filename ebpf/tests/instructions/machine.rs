@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use faultline_ebpf::asm::{MapId, Program};
 
+use crate::semantics::{alu, jumps, width};
+
 /// Distance between regions of memory: addresses below it are those of contexts.
 const REGION: u32 = 40;
 const FRAMES: u64 = 0x100;
@@ -228,44 +230,4 @@ fn place(address: u64) -> (usize, usize) {
     let frame = (address >> REGION) - FRAMES;
     let below = (1_u64 << REGION) - (address & ((1 << REGION) - 1));
     (frame as usize, 512 - below as usize)
-}
-
-fn width(code: u8) -> usize {
-    match code & 0x18 {
-        0x00 => 4,
-        0x08 => 2,
-        0x10 => 1,
-        _ => 8,
-    }
-}
-
-fn alu(op: u8, a: u64, b: u64) -> u64 {
-    match op {
-        0x00 => a.wrapping_add(b),
-        0x10 => a.wrapping_sub(b),
-        0x20 => a.wrapping_mul(b),
-        0x40 => a | b,
-        0x50 => a & b,
-        0x60 => a << (b & 63),
-        0x70 => a >> (b & 63),
-        0x90 => a.checked_rem(b).unwrap_or(a),
-        0xa0 => a ^ b,
-        0xb0 => b,
-        op => panic!("operation {op:#x}"),
-    }
-}
-
-fn jumps(op: u8, a: u64, b: u64) -> bool {
-    match op {
-        0x10 => a == b,
-        0x20 => a > b,
-        0x30 => a >= b,
-        0x40 => a & b != 0,
-        0x50 => a != b,
-        0x70 => a as i64 >= b as i64,
-        0xa0 => a < b,
-        0xb0 => a <= b,
-        0xd0 => a as i64 <= b as i64,
-        op => panic!("comparison {op:#x}"),
-    }
 }

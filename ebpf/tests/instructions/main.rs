@@ -30,6 +30,8 @@ use task::{Activation, Entry, SPAN, Stack, Step, call, favours, function};
 #[path = "../common/mod.rs"]
 mod common;
 mod machine;
+#[path = "../common/semantics.rs"]
+mod semantics;
 #[path = "../common/task.rs"]
 mod task;
 

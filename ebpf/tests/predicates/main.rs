@@ -19,6 +19,8 @@ use proptest::prelude::*;
 #[path = "../common/mod.rs"]
 mod common;
 mod machine;
+#[path = "../common/semantics.rs"]
+mod semantics;
 
 /// Memory whose content follows from its addresses. Texts are short, some of it cannot be read, and no address is far
 /// from one that can.
