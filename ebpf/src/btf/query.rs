@@ -52,9 +52,23 @@ impl Btf {
 
     /// The names of all functions. Of a module, those of its kernel are not among them.
     pub fn function_names(&self) -> impl Iterator<Item = &str> {
-        self.own_records()
-            .filter(|(_, record)| record.kind == Kind::Func)
-            .filter_map(|(_, record)| self.string(record.name))
+        self.described().map(|(_, name)| name)
+    }
+
+    /// All functions with their names. Of a module, those of its kernel are not among them.
+    pub(crate) fn described(&self) -> impl Iterator<Item = (u32, &str)> {
+        let functions = self.own_records().filter(|(_, record)| record.kind == Kind::Func);
+        functions.filter_map(|(id, record)| Some((id, self.string(record.name)?)))
+    }
+
+    /// Whether functions have the same parameters but for their names.
+    pub(crate) fn are_alike(&self, functions: &[u32]) -> bool {
+        let types = |function: &u32| {
+            let params = self.params(*function)?;
+            Some(params.iter().map(|param| param.type_id).collect::<Vec<_>>())
+        };
+        let [first, others @ ..] = functions else { return true };
+        others.is_empty() || others.iter().map(types).all(|other| other == types(first))
     }
 
     /// The parameters of a function, in order.

@@ -3,6 +3,7 @@
 //! [`Objects::find`] is the only way from a name to a function: nodes ask it with their symbol table, and checks of
 //! documents without one.
 
+mod index;
 mod nearest;
 mod resolve;
 mod table;
@@ -10,8 +11,9 @@ mod unresolved;
 
 use std::fmt;
 
+pub use index::{Index, Reading};
 pub use resolve::{Modules, Objects};
-pub use table::{Listed, OOM_LOCK, Table};
+pub use table::{Line, Listed, OOM_LOCK, Table};
 pub use unresolved::Unresolved;
 
 /// What the entry of every system call begins with on this machine.
@@ -31,8 +33,6 @@ pub struct Symbol {
     pub id: u32,
     /// Where it starts; `None` without a symbol table.
     pub address: Option<u64>,
-    /// Whether another module, or the kernel itself, has a function of that name too.
-    pub is_shared: bool,
 }
 
 impl Symbol {

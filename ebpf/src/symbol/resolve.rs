@@ -91,12 +91,7 @@ impl<'a> Objects<'a> {
         if ids.is_empty() && module.is_some() && types.is_some() && !listed.addresses.is_empty() {
             ids = self.kernel.functions(name).take(1).collect();
         }
-        let params = |id: &u32| {
-            let params = types?.params(*id)?;
-            Some(params.iter().map(|param| param.type_id).collect::<Vec<_>>())
-        };
-        let first = ids.first().map(params);
-        let differ = ids.iter().any(|id| Some(params(id)) != first);
+        let differ = types.is_some_and(|types| !types.are_alike(&ids));
         let copy = listed.clone.take().or_else(|| listed.cold.take());
         Seen { module, ids, addresses: listed.addresses, copy, differ }
     }
@@ -118,10 +113,7 @@ impl<'a> Objects<'a> {
         let address = seen.addresses.first().copied();
         let module = seen.module.map(str::to_owned);
         match (seen.ids.first(), address) {
-            (Some(id), _) => {
-                let is_shared = self.table.is_some_and(|table| table.places(&name).nth(1).is_some());
-                Ok(Symbol { name, module, id: *id, address, is_shared })
-            }
+            (Some(id), _) => Ok(Symbol { name, module, id: *id, address }),
             (None, address) => Err(Unresolved::Untyped { name, module, address: address.unwrap_or(0) }),
         }
     }

@@ -39,22 +39,15 @@ impl Table {
         Self(names.into_iter().map(|name| (name, BTreeMap::new())).collect())
     }
 
-    /// Takes a line in: address, kind, name, and the module in brackets.
-    pub fn take(&mut self, line: &str) {
-        let mut fields = line.split_ascii_whitespace();
-        let (Some(address), Some(kind), Some(name)) = (fields.next(), fields.next(), fields.next()) else {
-            return;
-        };
+    /// Takes a line in.
+    pub fn take(&mut self, line: &Line<'_>) {
+        let Line { address, kind, name, module } = *line;
         let wanted = if name == OOM_LOCK { DATA } else { CODE };
         if !wanted.contains(&kind) {
             return;
         }
-        let module = fields.next().map(|module| module.trim_matches(['[', ']']));
-        if module.is_some_and(|module| NO_MODULES.contains(&module)) {
-            return;
-        }
         if let Some(listed) = self.entry(name, module) {
-            listed.addresses.push(u64::from_str_radix(address, 16).unwrap_or(0));
+            listed.addresses.push(address);
         } else if let Some((base, suffix)) = name.split_once('.')
             && let Some(listed) = self.entry(base, module)
         {
@@ -86,6 +79,37 @@ impl Table {
     }
 }
 
+/// A line of `/proc/kallsyms`.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// 0 where it is hidden.
+    pub(super) address: u64,
+    kind: &'a str,
+    pub(super) name: &'a str,
+    pub(super) module: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    /// Takes a line apart: address, kind, name, and the module in brackets. `None` where it is about neither the kernel
+    /// itself nor a module.
+    #[must_use]
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let (address, rest) = line.trim_end().split_once(' ')?;
+        let (kind, rest) = rest.split_once(' ')?;
+        let (name, module) =
+            rest.split_once('\t').map_or((rest, None), |(name, module)| (name, Some(module)));
+        let module = module.map(|module| module.trim_matches(['[', ']']));
+        if module.is_some_and(|module| NO_MODULES.contains(&module)) {
+            return None;
+        }
+        Some(Self { address: u64::from_str_radix(address, 16).unwrap_or(0), kind, name, module })
+    }
+
+    pub(super) fn is_code(&self) -> bool {
+        CODE.contains(&self.kind)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +120,7 @@ mod tests {
                     ffffffff81000030 t twice\nffffffff81000040 t twice\nffffffff81000050 t only.constprop.0\n\
                     ffffffff81000060 t wanted.cold\nffffffff81000070 t split.part.0.isra.0\ngarbage\n";
         let mut table = Table::of(names.iter().map(|name| (*name).to_owned()));
-        text.lines().for_each(|line| table.take(line));
+        text.lines().filter_map(Line::parse).for_each(|line| table.take(&line));
         table
     }
 

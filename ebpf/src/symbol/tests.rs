@@ -61,7 +61,7 @@ impl Fixture {
     /// On the kernel itself; its addresses may be hidden.
     fn table(written: &str, text: &str) -> Table {
         let mut table = Table::of(spellings(Name::parse(written).function));
-        text.lines().for_each(|line| table.take(line));
+        text.lines().filter_map(Line::parse).for_each(|line| table.take(&line));
         table
     }
 
@@ -70,9 +70,13 @@ impl Fixture {
         let objects = Objects { kernel: &self.kernel, modules: &self.modules, table: Some(&table) };
         objects.find(written).map_err(|unresolved| {
             let mut table = Table::of(unresolved.candidates().map(str::to_owned));
-            KALLSYMS.lines().for_each(|line| table.take(line));
+            KALLSYMS.lines().filter_map(Line::parse).for_each(|line| table.take(&line));
             unresolved.only_in(&table)
         })
+    }
+
+    fn index(&self) -> Index {
+        Index::new(reading(KALLSYMS), &self.kernel)
     }
 
     fn find_by_types(&self, written: &str) -> Result<Symbol, Unresolved> {
@@ -82,6 +86,12 @@ impl Fixture {
     fn error(&self, written: &str) -> String {
         self.find(written).unwrap_err().to_string()
     }
+}
+
+fn reading(text: &str) -> Reading {
+    let mut reading = Reading::default();
+    text.lines().filter_map(Line::parse).for_each(|line| reading.take(&line));
+    reading
 }
 
 #[test]
@@ -139,7 +149,7 @@ fn a_name_that_several_have_is_refused_unless_a_module_is_named() {
     assert_eq!(fixture.error("shared"), ambiguous);
     assert_eq!(fixture.find("vmlinux:shared").unwrap().module, None);
     let named = fixture.find("first:shared").unwrap();
-    assert!(named.module.is_some() && named.is_shared);
+    assert_eq!(named.module.as_deref(), Some("first"));
     assert!(matches!(fixture.find("twin"), Err(Unresolved::Ambiguous { .. })));
     assert!(matches!(fixture.find_by_types("twin"), Err(Unresolved::Ambiguous { .. })));
     assert_eq!(fixture.find("second:twin").unwrap().module.as_deref(), Some("second"));
@@ -180,4 +190,67 @@ fn an_address_that_is_hidden_is_told() {
     let table = Fixture::table("path_mount", "0000000000000000 T path_mount\n");
     let objects = Objects { kernel: &fixture.kernel, modules: &fixture.modules, table: Some(&table) };
     assert_eq!(objects.find("path_mount"), Err(Unresolved::Hidden { name: "path_mount".to_owned() }));
+}
+
+#[test]
+fn what_the_index_tells_the_whole_table_tells_too() {
+    let fixture = Fixture::new();
+    let index = fixture.index();
+    let plain = ["path_mount", "path_mounts", "mount", "sys_mount", "__x64_sys_mount", "weak"];
+    let kernels = ["vmlinux:shared", "vmlinux:same", "vmlinux:path_mount", "vmlinux:mount"];
+    for name in plain.into_iter().chain(kernels) {
+        assert_eq!(index.find(name), Some(fixture.find(name).unwrap()), "{name}");
+    }
+    // In a module too, in a module only, several, without types, with types that differ, not there, misspelt.
+    for name in [
+        "shared",
+        "same",
+        "own",
+        "first:own",
+        "first:path_mount",
+        "twin",
+        "many",
+        "vmlinux:many",
+        "assembly",
+        "unlike",
+        "inlined",
+        "cloned",
+        "cloned.isra.0",
+        "chilled",
+        "plain",
+        "path_muont",
+        "",
+        ":",
+    ] {
+        assert_eq!(index.find(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_name_is_not_plain_while_a_module_has_it() {
+    let fixture = Fixture::new();
+    let mut index = fixture.index();
+    index.renew(reading("ffffffffc0000010 t path_mount\t[new]\nffffffffc0000020 t mount\t[new]\n"));
+    assert_eq!([index.find("path_mount"), index.find("mount")], [None, None]);
+    assert!(index.find("same").is_some() && index.find("vmlinux:path_mount").is_some());
+    index.renew(Reading::default());
+    assert!(index.find("path_mount").is_some());
+}
+
+#[test]
+fn a_function_whose_address_is_hidden_is_not_plain() {
+    let fixture = Fixture::new();
+    let hidden = reading("0000000000000000 T path_mount\n0000000000031000 T path_mounts\n");
+    let index = Index::new(hidden, &fixture.kernel);
+    assert_eq!([index.find("path_mount"), index.find("path_mounts")], [None, None]);
+}
+
+#[test]
+fn a_function_ends_where_the_next_one_begins() {
+    let table = "ffffffff81000010 t first\nffffffff81000010 t alias\nffffffff81000018 d data\n\
+                 ffffffffc0000000 t of_module\t[ext4]\nffffffff81000050 t second\nffffffff81000090 t second.cold\n";
+    let index = Index::new(reading(table), &Fixture::new().kernel);
+    let size = |address| index.size(address);
+    assert_eq!([size(0xffff_ffff_8100_0010), size(0xffff_ffff_8100_0050)], [0x40, 0x40]);
+    assert_eq!([0xffff_ffff_8100_0090, 0xffff_ffff_c000_0000, 0, u64::MAX].map(size), [1 << 20; 4]);
 }

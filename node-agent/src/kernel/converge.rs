@@ -98,8 +98,9 @@ pub(super) fn attach(engine: &mut Engine, wanted: &[(FaultKind, &CallChain)]) ->
             functions.entry(&frame.function).or_default().extend(&frame.predicate);
         }
     }
-    let Engine { functions: carried, gates, facts, maps, generation, kprobes, .. } = engine;
-    let mut ground = Ground { facts, maps, generation, types: &Types::default(), kprobes: *kprobes };
+    let Engine { functions: carried, gates, facts, maps, generation, symbols, kprobes, .. } = engine;
+    let types = &Types::default();
+    let mut ground = Ground { facts, maps, generation, types, symbols, kprobes: *kprobes };
     let functions = carried.ensure(&functions, &mut ground);
     let ensure = |(fault, wanted)| (fault, gates.ensure(fault, &wanted, &mut ground));
     Places { functions, gates: faults.into_iter().map(ensure).collect() }

@@ -8,7 +8,7 @@ use faultline_api::CallChain;
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::layout::{MAX_PROBES, globals};
-use faultline_ebpf::symbol;
+use faultline_ebpf::symbol::{self, Table};
 
 use super::cgroups::Tree;
 use super::error::OpenError;
@@ -22,7 +22,7 @@ use super::preflight::{FaultVerdict, Obstacle, Preflight};
 use super::programs::{Live, ProgramStatus};
 use super::spared::{self, RUNTIMES};
 use super::spec::{BootNanos, BudgetKey, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
-use super::symbols::{self, Symbol};
+use super::symbols::{self, Listed, Symbols};
 use super::{Kernel, converge};
 
 /// How an engine is opened.
@@ -91,6 +91,7 @@ pub struct Engine {
     pub(super) membership: Membership,
     /// Counts attachments; every program carries the one it was made under.
     pub(super) generation: u64,
+    pub(super) symbols: Symbols,
     pub(super) kprobes: Kprobes,
     preflight: Preflight,
 }
@@ -121,7 +122,8 @@ impl Engine {
         let host = Host::look();
         let mount = host.check()?;
         let tree = Tree::new(&mount).map_err(|source| OpenError::Io { path: mount, source })?;
-        let Tried { facts, maps, gates, oom_lock } = Tried::on(&host, Some(&config.pins), config.kprobes)?;
+        let Tried { facts, maps, gates, symbols, oom_lock } =
+            Tried::on(&host, Some(&config.pins), config.kprobes)?;
         spared::spare(&maps, config)?;
         if let Err(reason) = spared::watch_oom_killer(&maps, &facts, &oom_lock) {
             tracing::warn!(
@@ -141,6 +143,7 @@ impl Engine {
             free: (0..MAX_PROBES).rev().collect(),
             membership: Membership::default(),
             generation: 0,
+            symbols,
             kprobes: config.kprobes,
             preflight,
         })
@@ -203,7 +206,8 @@ pub(super) struct Tried {
     facts: Facts,
     maps: Maps,
     pub(super) gates: Gates,
-    oom_lock: Symbol,
+    symbols: Symbols,
+    oom_lock: Listed,
 }
 
 impl Tried {
@@ -212,21 +216,35 @@ impl Tried {
         let bytes = std::fs::read(host::BTF).map_err(|source| OpenError::NoBtf { path: path(), source })?;
         let btf = Btf::parse(bytes)?;
         let facts = Facts::from_btf(&btf)?;
-        let mut table = targets()?;
-        let oom_lock = table.remove(symbol::OOM_LOCK).unwrap_or_default();
+        let (symbols, table) = Symbols::read(&btf, names()).map_err(unread)?;
+        let oom_lock = table.listed(symbol::OOM_LOCK, None);
+        let table = targets(&table)?;
         let maps = Maps::create(pins)?;
         let gates = Gates::try_all(&btf, &facts, &maps, host, &table, kprobes);
-        Ok(Self { facts, maps, gates, oom_lock })
+        Ok(Self { facts, maps, gates, symbols, oom_lock })
     }
 }
 
+/// Whether the symbol table shows where functions are.
+pub(super) fn shown() -> Result<(), OpenError> {
+    targets(&symbols::read(names()).map_err(unread)?.0).map(drop)
+}
+
+/// The names that are asked for before any chain is.
+fn names() -> impl Iterator<Item = String> {
+    FaultKind::ALL.map(FaultKind::function).into_iter().chain([symbol::OOM_LOCK]).map(str::to_owned)
+}
+
 /// What the symbol table says of the target functions.
-pub(super) fn targets() -> Result<BTreeMap<String, Symbol>, OpenError> {
-    let names = FaultKind::ALL.map(FaultKind::function).into_iter().chain([symbol::OOM_LOCK]);
-    let table =
-        symbols::find(names).map_err(|source| OpenError::Io { path: symbols::TABLE.into(), source })?;
-    let hidden = table.values().any(|symbol| symbol.addresses.contains(&0));
-    if hidden { Err(OpenError::HiddenSymbols) } else { Ok(table) }
+fn targets(table: &Table) -> Result<BTreeMap<FaultKind, Listed>, OpenError> {
+    if names().any(|name| table.listed(&name, None).addresses.contains(&0)) {
+        return Err(OpenError::HiddenSymbols);
+    }
+    Ok(FaultKind::ALL.map(|kind| (kind, table.listed(kind.function(), None))).into())
+}
+
+fn unread(source: std::io::Error) -> OpenError {
+    OpenError::Io { path: symbols::TABLE.into(), source }
 }
 
 pub(super) fn report(host: &Host, obstacles: Vec<Obstacle>, faults: Vec<FaultVerdict>) -> Preflight {

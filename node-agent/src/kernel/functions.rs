@@ -17,12 +17,14 @@ use super::error::ProbeError;
 use super::gates::FORCED;
 use super::hot::{Newcomer, too_hot};
 use super::kprobes;
-use super::lookup::{Found, Identity, Types, identity, look_up, trouble};
+use super::lookup::{Found, Types, look_up};
 use super::maps::Maps;
+use super::modules::{Identity, identity};
 use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::Mechanism;
 use super::programs::{AttachError, Live};
 use super::spec::AttachPoint;
+use super::symbols::Symbols;
 
 /// `BPF_MAX_TRAMP_LINKS`, in the kernel's bpf.h.
 const CROWDED: &str = "as many programs as the kernel allows on one function, 38, are attached to it already";
@@ -62,6 +64,7 @@ pub(super) struct Ground<'a> {
     pub(super) maps: &'a Maps,
     pub(super) generation: &'a mut u64,
     pub(super) types: &'a Types,
+    pub(super) symbols: &'a mut Symbols,
     pub(super) kprobes: Kprobes,
 }
 
@@ -111,7 +114,7 @@ impl Functions {
             wanted.keys().copied().filter(|name| !self.meant.contains_key(*name)).collect();
         let mut resolved = Resolved::new();
         let known: BTreeSet<u64> = self.live.keys().copied().collect();
-        let found = if fresh.is_empty() { Vec::new() } else { look_up(&fresh, ground.types) };
+        let found = if fresh.is_empty() { Vec::new() } else { look_up(&fresh, ground.types, ground.symbols) };
         for (name, found) in found {
             match found.and_then(|found| self.meet(&name, found, ground)) {
                 Ok(address) => drop(self.meant.insert(name, address)),
@@ -231,7 +234,7 @@ impl Functions {
                 ProbeError::NotAttachable { name: name.to_owned(), reason }
             };
             kprobes::traced(&symbol.name).map_err(|error| refused(error.to_owned()))?;
-            let span = kprobes::size(address).map_err(|error| trouble("read /proc/kallsyms", error))?;
+            let span = ground.symbols.size(address);
             let mechanism = Mechanism::Kprobes { instead: instead.clone() };
             Self::pair(found, at(Hook::Kprobe { address }, span), mechanism, ground)
                 .map_err(|error| refused(error.to_string()))

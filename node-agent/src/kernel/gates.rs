@@ -20,7 +20,7 @@ use super::preflight::{FaultVerdict, Mechanism, Unusable};
 use super::programs::{AttachError, Live};
 use super::selftest;
 use super::spec::{AttachPoint, FaultKind};
-use super::symbols::Symbol;
+use super::symbols::Listed;
 
 /// The generation of a gate that is only tried: never active, for generations count up from 1.
 const DISARMED: u64 = u64::MAX;
@@ -52,12 +52,12 @@ impl Gates {
         facts: &Facts,
         maps: &Maps,
         host: &Host,
-        table: &BTreeMap<String, Symbol>,
+        targets: &BTreeMap<FaultKind, Listed>,
         kprobes: Kprobes,
     ) -> Self {
         let mut gates = Self::default();
         for kind in FaultKind::ALL {
-            let symbol = table.get(kind.function()).cloned().unwrap_or_default();
+            let symbol = targets.get(&kind).cloned().unwrap_or_default();
             let trial = Trial { facts, maps, host, kprobes };
             let usable = trial.attempt(kind, btf, &symbol).and_then(|(target, instead)| {
                 gates.instead.extend(instead.map(|reason| (kind, reason)));
@@ -180,7 +180,7 @@ impl Trial<'_> {
         &self,
         kind: FaultKind,
         btf: &Btf,
-        symbol: &Symbol,
+        symbol: &Listed,
     ) -> Result<(TargetFacts, Option<String>), Unusable> {
         let Some(address) = symbol.addresses.first().copied() else {
             return Err(match &symbol.clone {

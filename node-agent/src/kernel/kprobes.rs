@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use super::symbols;
 use super::sys::{self, BpfError};
 
 /// Where the kernel says how kprobes are asked for.
@@ -62,33 +61,6 @@ fn is_listed(mut list: impl BufRead, function: &str) -> Option<bool> {
     (!is_empty).then_some(false)
 }
 
-/// How many bytes there are from a function's start to the next symbol: where the return addresses of its calls lie, but
-/// for what the compiler has put aside as cold.
-///
-/// # Errors
-/// The symbol table cannot be read.
-pub(super) fn size(address: u64) -> std::io::Result<u32> {
-    size_in(BufReader::new(File::open(symbols::TABLE)?), address)
-}
-
-fn size_in(mut table: impl BufRead, address: u64) -> std::io::Result<u32> {
-    let mut next = u64::MAX;
-    let mut line = String::new();
-    while table.read_line(&mut line)? > 0 {
-        let start =
-            line.split_ascii_whitespace().next().and_then(|start| u64::from_str_radix(start, 16).ok());
-        if let Some(start) = start.filter(|start| *start > address) {
-            next = next.min(start);
-        }
-        line.clear();
-    }
-    // A function is not longer than that: what follows is no longer the kernel's code.
-    Ok(u32::try_from(next - address).unwrap_or(LONGEST).min(LONGEST))
-}
-
-/// In bytes.
-const LONGEST: u32 = 1 << 20;
-
 /// The kernel's performance unit that makes kprobes.
 #[derive(Debug, PartialEq, Eq)]
 struct Unit {
@@ -115,15 +87,6 @@ impl Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_function_ends_where_the_next_symbol_begins() {
-        let table = "ffffffff81000010 t first\nffffffff81000010 t alias\nffffffff81000090 d data\n\
-                     ffffffffc0000000 t of_module [ext4]\nffffffff81000050 t second\n";
-        let size = |address| size_in(table.as_bytes(), address).unwrap();
-        assert_eq!([size(0xffff_ffff_8100_0010), size(0xffff_ffff_8100_0050)], [0x40, 0x40]);
-        assert_eq!([size(0xffff_ffff_8100_0090), size(0xffff_ffff_c000_0000)], [LONGEST; 2]);
-    }
 
     #[test]
     fn a_function_is_traced_that_is_listed_in_the_kernel_or_in_a_module() {

@@ -3,7 +3,6 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,10 +11,9 @@ use faultline_ebpf::predicate::UNDESCRIBED;
 use faultline_ebpf::symbol::{Modules, Name, Objects, Symbol, Table, Unresolved, spellings};
 
 use super::error::ProbeError;
-use super::{host, symbols};
-
-/// Where the kernel lists its modules.
-const MODULES: &str = "/proc/modules";
+use super::host;
+use super::modules::{self, Identity, identity};
+use super::symbols::{self, Symbols};
 
 /// The kernel's own types. Read when first asked for and let go with the converge: kept, they would be most of the
 /// agent's memory.
@@ -62,24 +60,38 @@ pub(super) struct Found {
     pub(super) module: Option<Identity>,
 }
 
-/// What tells a module from one of the same name that is loaded after it is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity(u64);
-
-/// That of a module; `None` where it is not loaded. The kernel makes its folder anew, under a number of its own, each
-/// time that it is.
-pub(super) fn identity(module: &str) -> Option<Identity> {
-    let folder = std::fs::metadata(Path::new("/sys/module").join(module)).ok()?;
-    Some(Identity(folder.ino()))
+/// Looks names up: in what is known of the symbol table, and the others in types and symbol table.
+pub(super) fn look_up(
+    names: &[&str],
+    types: &Types,
+    symbols: &mut Symbols,
+) -> Vec<(String, Result<Found, ProbeError>)> {
+    let plain = symbols.find(names).into_iter().zip(names);
+    let (known, others): (Vec<_>, Vec<_>) = plain.partition(|(symbol, _)| symbol.is_some());
+    let others: Vec<&str> = others.into_iter().map(|(_, name)| *name).collect();
+    let known = known.into_iter().filter_map(|(symbol, name)| Some(((*name).to_owned(), Ok(found(symbol?)))));
+    known.chain(look_closer(&others, types, symbols)).collect()
 }
 
 /// Looks names up in types and symbol table, each read once; the table once more where one is unknown, for the names
 /// that are offered instead.
-pub(super) fn look_up(names: &[&str], types: &Types) -> Vec<(String, Result<Found, ProbeError>)> {
-    let found =
-        Looking::at(names, types).map(|looking| names.iter().map(|name| looking.find(name)).collect());
+fn look_closer(
+    names: &[&str],
+    types: &Types,
+    symbols: &mut Symbols,
+) -> Vec<(String, Result<Found, ProbeError>)> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let found = Looking::at(names, types, symbols)
+        .map(|looking| names.iter().map(|name| looking.find(name)).collect());
     let found: Vec<_> = found.unwrap_or_else(|error| names.iter().map(|_| Err(error.clone())).collect());
     names.iter().map(|name| (*name).to_owned()).zip(found).collect()
+}
+
+fn found(symbol: Symbol) -> Found {
+    let module = symbol.module.as_deref().and_then(identity);
+    Found { address: symbol.address.unwrap_or_default(), symbol, module }
 }
 
 /// What names are looked up in.
@@ -90,8 +102,9 @@ struct Looking<'a> {
 }
 
 impl<'a> Looking<'a> {
-    fn at(names: &[&str], types: &'a Types) -> Result<Self, ProbeError> {
-        let table = read_table(names.iter().flat_map(|name| spellings(Name::parse(name).function)))?;
+    fn at(names: &[&str], types: &'a Types, symbols: &mut Symbols) -> Result<Self, ProbeError> {
+        let table = symbols.renew(names.iter().flat_map(|name| spellings(Name::parse(name).function)));
+        let table = table.map_err(unread)?;
         let wanted: BTreeSet<String> = names
             .iter()
             .flat_map(|name| {
@@ -100,7 +113,8 @@ impl<'a> Looking<'a> {
                 places.into_iter().flatten().chain(name.module())
             })
             .collect();
-        let loaded = if wanted.is_empty() { BTreeSet::new() } else { loaded()? };
+        let loaded = if wanted.is_empty() { Ok(BTreeSet::new()) } else { modules::live() };
+        let loaded = loaded.map_err(|error| trouble(&format!("read {}", modules::LIST), error))?;
         let described = |name: &String| Ok((name.clone(), types.of_module(name)?));
         let modules = wanted.intersection(&loaded).map(described).collect::<Result<_, ProbeError>>()?;
         Ok(Self { kernel: types.get()?, modules, table })
@@ -109,19 +123,13 @@ impl<'a> Looking<'a> {
     fn find(&self, name: &str) -> Result<Found, ProbeError> {
         let objects = Objects { kernel: self.kernel, modules: &self.modules, table: Some(&self.table) };
         match objects.find(name) {
-            Ok(symbol) => {
-                let module = symbol.module.as_deref().and_then(identity);
-                Ok(Found { address: symbol.address.unwrap_or_default(), symbol, module })
-            }
+            Ok(symbol) => Ok(found(symbol)),
             Err(Unresolved::Untyped { name, module, address }) => {
-                let identity = module.as_deref().and_then(identity);
-                let at = Some(address);
-                let symbol = Symbol { name, module, id: UNDESCRIBED, address: at, is_shared: false };
-                Ok(Found { symbol, address, module: identity })
+                Ok(found(Symbol { name, module, id: UNDESCRIBED, address: Some(address) }))
             }
             Err(unresolved) if unresolved.candidates().next().is_none() => Err(unresolved.into()),
             Err(unresolved) => {
-                let table = read_table(unresolved.candidates().map(str::to_owned))?;
+                let table = symbols::read(unresolved.candidates().map(str::to_owned)).map_err(unread)?.0;
                 Err(unresolved.only_in(&table).into())
             }
         }
@@ -133,39 +141,6 @@ fn places(table: &Table, name: &str) -> Vec<String> {
     table.places(name).flatten().map(str::to_owned).collect()
 }
 
-fn read_table(names: impl Iterator<Item = String>) -> Result<Table, ProbeError> {
-    symbols::read(names).map_err(|error| trouble(&format!("read {}", symbols::TABLE), error))
-}
-
-/// The modules that are loaded and initialised.
-fn loaded() -> Result<BTreeSet<String>, ProbeError> {
-    match std::fs::read_to_string(MODULES) {
-        Ok(list) => Ok(live(&list)),
-        // A kernel without modules.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
-        Err(error) => Err(trouble(&format!("read {MODULES}"), error)),
-    }
-}
-
-/// Name, size, users, their names, state, address: those whose state is `Live`.
-fn live(list: &str) -> BTreeSet<String> {
-    let live = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
-        let (name, state) = (fields.next()?, fields.nth(3)?);
-        (state == "Live").then(|| name.to_owned())
-    };
-    list.lines().filter_map(live).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_module_that_comes_or_goes_is_not_loaded() {
-        let list = "ext4 1011712 1 - Live 0xffffffffc0a00000\n\
-                    jbd2 196608 1 ext4, Live 0xffffffffc0900000 (E)\n\
-                    coming 16384 0 - Loading 0xffffffffc0800000\nbroken\n";
-        assert_eq!(live(list), ["ext4", "jbd2"].map(str::to_owned).into());
-    }
+fn unread(error: std::io::Error) -> ProbeError {
+    trouble(&format!("read {}", symbols::TABLE), error)
 }

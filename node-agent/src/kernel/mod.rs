@@ -22,6 +22,7 @@ mod kprobes;
 mod lookup;
 mod maps;
 mod membership;
+mod modules;
 #[cfg(any(test, feature = "testing"))]
 mod observer;
 mod obstacles;

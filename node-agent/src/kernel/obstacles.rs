@@ -1,7 +1,7 @@
 //! What keeps the engine from opening: all of it at once, and what the kernel could do but for that.
 
 use super::EngineConfig;
-use super::engine::{Kprobes, Tried, report, targets};
+use super::engine::{Kprobes, Tried, report, shown};
 use super::error::OpenError;
 use super::host::Host;
 use super::maps::{self, Maps};
@@ -37,7 +37,7 @@ pub(super) fn in_the_way(config: &EngineConfig, first: &OpenError) -> Preflight 
 /// Tries every gate without anything that is pinned. Rights are looked at one by one, so that all that lack are told.
 fn verdicts(host: &Host, kprobes: Kprobes, errors: &mut Vec<OpenError>) -> Option<Vec<FaultVerdict>> {
     let before = errors.len();
-    errors.extend(targets().err());
+    errors.extend(shown().err());
     errors.extend(Maps::create(None).err());
     if errors.len() > before {
         return None;

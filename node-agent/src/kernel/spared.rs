@@ -7,7 +7,7 @@ use faultline_ebpf::layout::{globals, spared};
 use super::engine::EngineConfig;
 use super::error::OpenError;
 use super::maps::Maps;
-use super::symbols::Symbol;
+use super::symbols::Listed;
 
 /// Names of the kubelet and of container runtimes, as the kernel keeps them (15 bytes): a fault in one of them is a
 /// fault in every container of the node. `runc:[2:INIT]` and its like are a runtime inside the container that it is about
@@ -47,7 +47,7 @@ pub(super) fn spare(maps: &Maps, config: &EngineConfig) -> Result<(), OpenError>
 }
 
 /// Lets the gates see who runs the OOM killer. Says why they cannot, where they cannot.
-pub(super) fn watch_oom_killer(maps: &Maps, facts: &Facts, symbol: &Symbol) -> Result<(), &'static str> {
+pub(super) fn watch_oom_killer(maps: &Maps, facts: &Facts, symbol: &Listed) -> Result<(), &'static str> {
     let owner = facts.mutex_owner.and_then(|owner| u64::try_from(owner).ok());
     let owner = owner.ok_or("its mutexes do not say who holds them")?;
     match symbol.addresses.as_slice() {
