@@ -13,7 +13,7 @@ use faultline_ebpf::symbol::{self, Table};
 use super::cgroups::Tree;
 use super::error::OpenError;
 use super::functions::Functions;
-use super::gates::Gates;
+use super::gates::{self, Gates};
 use super::host::{self, Host};
 use super::hot::HOTTEST;
 use super::maps::Maps;
@@ -142,7 +142,7 @@ impl Engine {
             probes: BTreeMap::new(),
             free: (0..MAX_PROBES).rev().collect(),
             membership: Membership::default(),
-            generation: 0,
+            generation: gates::TRIED,
             symbols,
             kprobes: config.kprobes,
             preflight,

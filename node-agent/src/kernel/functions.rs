@@ -1,6 +1,7 @@
 //! The chain functions in use: each carries an entry and an exit program, whatever the number of probes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use faultline_api::Predicate;
 use faultline_ebpf::asm::{AsmError, Program};
@@ -22,7 +23,7 @@ use super::maps::Maps;
 use super::modules::{Identity, identity};
 use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::Mechanism;
-use super::programs::{AttachError, Live};
+use super::programs::{AttachError, Live, Loaded};
 use super::spec::AttachPoint;
 use super::symbols::Symbols;
 
@@ -78,6 +79,12 @@ const BEYOND_REGISTERS: &str =
     "it asks for a parameter that is not in a register, and a kprobe has only those";
 
 impl Ground<'_> {
+    /// Attaches a program that was loaded under a generation of its own.
+    pub(super) fn attach_loaded(&mut self, program: &Arc<Loaded>) -> Result<Live, AttachError> {
+        *self.generation += 1;
+        program.attach()
+    }
+
     /// Attaches a program under a generation of its own.
     pub(super) fn attach(
         &mut self,

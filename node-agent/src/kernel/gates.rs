@@ -1,6 +1,7 @@
 //! The gates: at most one program per target function, and the verdict whether it can be had.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use faultline_api::Predicate;
 use faultline_ebpf::asm::{AsmError, Program};
@@ -17,13 +18,14 @@ use super::host::Host;
 use super::maps::Maps;
 use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::{FaultVerdict, Mechanism, Unusable};
-use super::programs::{AttachError, Live};
+use super::programs::{AttachError, Live, Loaded};
 use super::selftest;
 use super::spec::{AttachPoint, FaultKind};
 use super::symbols::Listed;
 
-/// The generation of a gate that is only tried: never active, for generations count up from 1.
-const DISARMED: u64 = u64::MAX;
+/// The generation of the gates that are tried, which stay loaded: not active before it is written down as such. It is one
+/// for all targets, for each has a place of its own where its generation is written down.
+pub(super) const TRIED: u64 = 1;
 
 /// Why a kprobe was taken where nothing was tried before.
 pub(super) const FORCED: &str = "as configured";
@@ -36,6 +38,8 @@ pub(super) struct Gates {
     untried: BTreeMap<FaultKind, String>,
     /// Why the gate of a target is a kprobe.
     instead: BTreeMap<FaultKind, String>,
+    /// Those that were tried, without predicates: loading them takes the verifier longer than all else that arming does.
+    loaded: BTreeMap<FaultKind, Arc<Loaded>>,
     live: BTreeMap<FaultKind, (Live, Predicates)>,
     /// Whether gates go without the proof of their records.
     #[cfg(any(test, feature = "testing"))]
@@ -46,7 +50,7 @@ pub(super) struct Gates {
 type Write = fn(&Facts, &TargetFacts, &[codegen::Predicate], u64) -> Result<Program, AsmError>;
 
 impl Gates {
-    /// Tries every gate once, disarmed, and whether anything would come to it.
+    /// Tries every gate once, disarmed, and whether anything would come to it. Those that can be had stay loaded.
     pub(super) fn try_all(
         btf: &Btf,
         facts: &Facts,
@@ -59,9 +63,11 @@ impl Gates {
         for kind in FaultKind::ALL {
             let symbol = targets.get(&kind).cloned().unwrap_or_default();
             let trial = Trial { facts, maps, host, kprobes };
-            let usable = trial.attempt(kind, btf, &symbol).and_then(|(target, instead)| {
+            let usable = trial.attempt(kind, btf, &symbol).and_then(|Tried { target, gate, instead }| {
                 gates.instead.extend(instead.map(|reason| (kind, reason)));
-                gates.called(kind, btf, target, symbol.clone)
+                let target = gates.called(kind, btf, target, symbol.clone)?;
+                gates.loaded.insert(kind, gate);
+                Ok(target)
             });
             gates.usable.insert(kind, usable);
         }
@@ -72,6 +78,7 @@ impl Gates {
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn believe_records(&mut self) {
         self.believe_records = true;
+        self.loaded.clear();
     }
 
     fn write(&self) -> Write {
@@ -138,7 +145,10 @@ impl Gates {
         let compile = |predicate: &Predicate| {
             compile(Signature { btf: types.get()?, id: target.btf_id, is_syscall: false }, predicate)
         };
-        let attach = |all: &[_]| ground.attach(|facts, generation| write(facts, target, all, generation));
+        let attach = |all: &[_]| match self.loaded.get(&kind).filter(|_| all.is_empty()) {
+            Some(loaded) => Ok((TRIED, ground.attach_loaded(loaded)?)),
+            None => ground.attach(|facts, generation| write(facts, target, all, generation)),
+        };
         let renewed = predicates
             .renew(is_attached, wanted, compile, attach)
             .map_err(|error| fault(Unusable::Refused { reason: error.to_string() }))?;
@@ -166,6 +176,14 @@ impl Gates {
     }
 }
 
+/// A gate that was tried.
+struct Tried {
+    target: TargetFacts,
+    gate: Arc<Loaded>,
+    /// Why its hook is not the best of all.
+    instead: Option<String>,
+}
+
 /// What trying a gate takes.
 struct Trial<'a> {
     facts: &'a Facts,
@@ -175,13 +193,8 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// The target with the best hook that there is, and why that is not the best of all.
-    fn attempt(
-        &self,
-        kind: FaultKind,
-        btf: &Btf,
-        symbol: &Listed,
-    ) -> Result<(TargetFacts, Option<String>), Unusable> {
+    /// The gate with the best hook that there is.
+    fn attempt(&self, kind: FaultKind, btf: &Btf, symbol: &Listed) -> Result<Tried, Unusable> {
         let Some(address) = symbol.addresses.first().copied() else {
             return Err(match &symbol.clone {
                 Some(clone) => Unusable::Clone { clone: clone.clone() },
@@ -192,13 +205,16 @@ impl Trial<'_> {
             reason: format!("its description in BTF has {missing}"),
         })?;
         let kprobe = TargetFacts { hook: Hook::Kprobe { address }, ..target };
-        let by_kprobe = |instead| Ok((kprobe, Some(instead)));
+        let by_kprobe = |gate, instead| Tried { target: kprobe, gate, instead: Some(instead) };
         if self.kprobes.gates {
-            return self.attach(&kprobe).map_err(refused).and_then(|()| by_kprobe(FORCED.to_owned()));
+            return Ok(by_kprobe(self.attach(&kprobe).map_err(refused)?, FORCED.to_owned()));
         }
-        let Err(first) = self.attach(&target) else { return Ok((target, None)) };
+        let first = match self.attach(&target) {
+            Ok(gate) => return Ok(Tried { target, gate, instead: None }),
+            Err(error) => error,
+        };
         match self.attach(&kprobe) {
-            Ok(()) => by_kprobe(format!("fmod_ret: {first}")),
+            Ok(gate) => Ok(by_kprobe(gate, format!("fmod_ret: {first}"))),
             // Both need this one option, and the second would only say that a helper is unknown.
             Err(_) if first.is_not_modifiable() => {
                 let option = self.host.option("CONFIG_FUNCTION_ERROR_INJECTION");
@@ -212,8 +228,10 @@ impl Trial<'_> {
     }
 
     /// For a moment, disarmed.
-    fn attach(&self, target: &TargetFacts) -> Result<(), AttachError> {
-        Live::attach(&gate(self.facts, target, &[], DISARMED)?, self.maps).map(drop)
+    fn attach(&self, target: &TargetFacts) -> Result<Arc<Loaded>, AttachError> {
+        let loaded = Loaded::load(&gate(self.facts, target, &[], TRIED)?, self.maps)?;
+        loaded.attach()?;
+        Ok(loaded)
     }
 }
 

@@ -51,7 +51,7 @@ pub use hot::HOTTEST;
 pub use observer::Observer;
 pub use obstacles::preflight;
 pub use preflight::{FaultVerdict, Mechanism, Obstacle, Preflight, Unusable};
-pub use programs::{Alone, ProgramStatus, loaded_programs};
+pub use programs::{Alone, ProgramStatus, attached_programs};
 pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
 pub use spared::RUNTIMES;
 pub use spec::{

@@ -1,6 +1,7 @@
 //! Programs in the kernel: loaded, attached, and detached by dropping.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use aya_obj::generated::{bpf_attach_type, bpf_prog_type};
 use faultline_ebpf::asm::{AsmError, Attach, MapId, Program};
@@ -10,13 +11,21 @@ use super::kprobes::{self, At};
 use super::maps::Maps;
 use super::sys::{self, BpfError, ProgramRequest};
 
+/// A program that the kernel has accepted, and that can be attached at any time, but only once at a time: the verifier
+/// takes far longer than that.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    program: OwnedFd,
+    attach: Attach,
+}
+
 /// A program that is attached. The link goes first: fields drop in order.
 #[derive(Debug)]
 pub(super) struct Live {
     link: OwnedFd,
-    program: OwnedFd,
-    name: String,
-    is_kprobe: bool,
+    loaded: Arc<Loaded>,
+    /// Runs that the kernel dropped while it was attached before.
+    missed: u64,
 }
 
 /// What the kernel says of an attached program.
@@ -58,13 +67,13 @@ impl AttachError {
 /// What the names of our programs start with.
 const PREFIX: &str = "fl_";
 
-/// The names of all programs of this project in the kernel, whoever loaded them: proof of a halt, or the sign
+/// The names of all programs of this project that are attached in the kernel, whoever did it: proof of a halt, or the sign
 /// of a second agent.
 ///
 /// # Errors
-/// Listing programs needs CAP_SYS_ADMIN.
-pub fn loaded_programs() -> Result<Vec<String>, BpfError> {
-    Ok(sys::program_names()?.into_iter().filter(|name| name.starts_with(PREFIX)).collect())
+/// Listing them needs CAP_SYS_ADMIN.
+pub fn attached_programs() -> Result<Vec<String>, BpfError> {
+    Ok(sys::attached_names()?.into_iter().filter(|name| name.starts_with(PREFIX)).collect())
 }
 
 /// A program that is attached until this is dropped.
@@ -85,7 +94,7 @@ impl Alone {
         program: &Program,
         descriptor: impl Fn(MapId) -> i32,
     ) -> Result<Self, BpfError> {
-        match Live::link(program, descriptor) {
+        match Loaded::link(program, descriptor).and_then(|loaded| loaded.attach()) {
             Ok(live) => Ok(Self(live)),
             Err(AttachError::Load(error) | AttachError::Attach(error)) => Err(error),
             Err(AttachError::Assemble(error)) => {
@@ -102,12 +111,12 @@ impl Alone {
     }
 }
 
-impl Live {
-    pub(super) fn attach(program: &Program, maps: &Maps) -> Result<Self, AttachError> {
+impl Loaded {
+    pub(super) fn load(program: &Program, maps: &Maps) -> Result<Arc<Self>, AttachError> {
         Self::link(program, |map| maps.number(map))
     }
 
-    fn link(program: &Program, descriptor: impl Fn(MapId) -> i32) -> Result<Self, AttachError> {
+    fn link(program: &Program, descriptor: impl Fn(MapId) -> i32) -> Result<Arc<Self>, AttachError> {
         let insns = program.link(descriptor);
         let request = ProgramRequest {
             name: &program.name,
@@ -117,27 +126,44 @@ impl Live {
             attach_btf_id: program.attach_btf_id,
         };
         let loaded = sys::program_load(&request).map_err(AttachError::Load)?;
-        let link = match program.attach {
-            Attach::Kprobe { address, .. } => kprobes::attach(loaded.as_fd(), address, At::Entry),
-            Attach::Kretprobe { address, .. } => kprobes::attach(loaded.as_fd(), address, At::Return),
-            _ => sys::attach(loaded.as_fd()),
+        Ok(Arc::new(Self { program: loaded, attach: program.attach.clone() }))
+    }
+
+    /// It stays attached until that is dropped.
+    pub(super) fn attach(self: &Arc<Self>) -> Result<Live, AttachError> {
+        let (_, missed) = self.counts();
+        let program = self.program.as_fd();
+        let link = match self.attach {
+            Attach::Kprobe { address, .. } => kprobes::attach(program, address, At::Entry),
+            Attach::Kretprobe { address, .. } => kprobes::attach(program, address, At::Return),
+            _ => sys::attach(program),
         };
-        let link = link.map_err(AttachError::Attach)?;
-        let is_kprobe = program_type(&program.attach) == bpf_prog_type::BPF_PROG_TYPE_KPROBE;
-        Ok(Self { link, program: loaded, name: program.attach.to_string(), is_kprobe })
+        Ok(Live { link: link.map_err(AttachError::Attach)?, loaded: Arc::clone(self), missed })
+    }
+
+    /// Instructions that the verifier walked, and runs that the kernel dropped; zeroes where it does not tell.
+    fn counts(&self) -> (u32, u64) {
+        sys::program_counts(self.program.as_fd()).unwrap_or_default()
+    }
+}
+
+impl Live {
+    pub(super) fn attach(program: &Program, maps: &Maps) -> Result<Self, AttachError> {
+        Loaded::load(program, maps)?.attach()
     }
 
     /// How often it ran while runs were counted.
     pub(super) fn runs(&self) -> Result<u64, BpfError> {
-        sys::program_runs(self.program.as_fd())
+        sys::program_runs(self.loaded.program.as_fd())
     }
 
     /// Zeroes where the kernel does not tell.
     pub(super) fn status(&self) -> ProgramStatus {
-        let (verified, missed) = sys::program_counts(self.program.as_fd()).unwrap_or_default();
-        let unhandled =
-            if self.is_kprobe { sys::kprobe_missed(self.link.as_fd()).unwrap_or_default() } else { 0 };
-        ProgramStatus { name: self.name.clone(), verified, missed: missed + unhandled }
+        let (verified, missed) = self.loaded.counts();
+        let missed = missed.saturating_sub(self.missed);
+        let is_kprobe = program_type(&self.loaded.attach) == bpf_prog_type::BPF_PROG_TYPE_KPROBE;
+        let unhandled = if is_kprobe { sys::kprobe_missed(self.link.as_fd()).unwrap_or_default() } else { 0 };
+        ProgramStatus { name: self.loaded.attach.to_string(), verified, missed: missed + unhandled }
     }
 }
 

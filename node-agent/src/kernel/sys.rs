@@ -269,27 +269,47 @@ pub(super) fn program_runs(program: BorrowedFd<'_>) -> Result<u64, BpfError> {
     Ok(info.run_cnt)
 }
 
-/// The name of every program in the kernel, by rising id.
-pub(super) fn program_names() -> Result<Vec<String>, BpfError> {
+/// The name of the program of every link in the kernel, in the order in which they were attached.
+pub(super) fn attached_names() -> Result<Vec<String>, BpfError> {
     let mut names = Vec::new();
     let mut last = 0;
-    loop {
-        let mut attr = zeroed();
-        attr.__bindgen_anon_6.__bindgen_anon_1.start_id = last;
-        if absent(call("list programs", bpf_cmd::BPF_PROG_GET_NEXT_ID, &mut attr))?.is_none() {
-            return Ok(names);
-        }
-        // SAFETY: the kernel wrote the field next to the one above, both plain integers.
-        last = unsafe { attr.__bindgen_anon_6.next_id };
-        let mut attr = zeroed();
-        attr.__bindgen_anon_6.__bindgen_anon_1.prog_id = last;
-        match descriptor("open a program", bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attr) {
-            Ok(program) => names.push(program_name(program.as_fd())?),
+    while let Some(next) = next_link(last)? {
+        last = next;
+        match link(next)
+            .and_then(|link| program_of(link.as_fd()))
+            .and_then(|program| program_name(program.as_fd()))
+        {
+            Ok(name) => names.push(name),
             // Gone since it was listed.
             Err(error) if error.is(libc::ENOENT) => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(names)
+}
+
+/// The first link with a higher number.
+fn next_link(last: u32) -> Result<Option<u32>, BpfError> {
+    let mut attr = zeroed();
+    attr.__bindgen_anon_6.__bindgen_anon_1.start_id = last;
+    let found = absent(call("list links", bpf_cmd::BPF_LINK_GET_NEXT_ID, &mut attr))?;
+    // SAFETY: the kernel wrote the field next to the one above, both plain integers.
+    Ok(found.map(|()| unsafe { attr.__bindgen_anon_6.next_id }))
+}
+
+fn link(number: u32) -> Result<OwnedFd, BpfError> {
+    let mut attr = zeroed();
+    attr.__bindgen_anon_6.__bindgen_anon_1.link_id = number;
+    descriptor("open a link", bpf_cmd::BPF_LINK_GET_FD_BY_ID, &mut attr)
+}
+
+fn program_of(link: BorrowedFd<'_>) -> Result<OwnedFd, BpfError> {
+    // SAFETY: plain integers, for which all zeroes is a value.
+    let mut info: bpf_link_info = unsafe { mem::zeroed() };
+    info_of(link, (&raw mut info).cast(), mem::size_of_val(&info))?;
+    let mut attr = zeroed();
+    attr.__bindgen_anon_6.__bindgen_anon_1.prog_id = info.prog_id;
+    descriptor("open a program", bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attr)
 }
 
 fn program_name(program: BorrowedFd<'_>) -> Result<String, BpfError> {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use faultline_node_agent::kernel::{
-    BootNanos, BudgetKey, Engine, EngineConfig, FaultKind, Kernel, loaded_programs,
+    BootNanos, BudgetKey, Engine, EngineConfig, FaultKind, Kernel, attached_programs,
 };
 
 use crate::victim::Victim;
@@ -58,11 +58,11 @@ fn the_verifier_accepts_the_whole_gate_for_one_experiment_and_for_sixty_four() {
 }
 
 #[test]
-fn converging_to_nothing_leaves_nothing_in_the_kernel() {
+fn converging_to_nothing_leaves_nothing_attached() {
     let Some(mut world) = World::new() else { return };
     let (target, mut victim) = world.container("target");
     world.arm(&[failing_mounts(&target)]);
-    assert_eq!(loaded_programs().unwrap().len(), 5, "gate, entry, exit, and two that follow cgroups");
+    assert_eq!(attached_programs().unwrap().len(), 5, "gate, entry, exit, and two that follow cgroups");
     world.arm(&[]);
     assert_eq!(victim.ask("mount 20 1").failed, 0);
     assert_eq!(programs_left(), [""; 0]);
@@ -93,10 +93,10 @@ fn converging_again_to_the_same_set_changes_nothing() {
     let (target, mut victim) = world.container("target");
     let spec = failing_mounts(&target);
     world.arm(std::slice::from_ref(&spec));
-    let programs = loaded_programs().unwrap();
+    let programs = attached_programs().unwrap();
     assert_eq!(victim.ask("mount 5 1").failed, 5);
     world.arm(std::slice::from_ref(&spec));
-    assert_eq!(loaded_programs().unwrap(), programs);
+    assert_eq!(attached_programs().unwrap(), programs);
     assert_eq!(victim.ask("mount 5 1").failed, 5);
     assert_eq!(world.counters(&spec).injections, 10);
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use faultline_api::{CallChain, Frame, Predicate};
 use faultline_node_agent::kernel::{
     BootNanos, BudgetKey, Counters, Engine, EngineConfig, FaultKind, Kernel, Kprobes, ProbeId, ProbeSpec,
-    loaded_programs,
+    attached_programs,
 };
 
 use rustix::process::Pid;
@@ -250,13 +250,13 @@ pub(crate) fn boot_now() -> BootNanos {
     BootNanos(boot_ns())
 }
 
-/// Our programs in the kernel, after it has had a while to free the detached ones, which it does on its own time.
+/// Our programs that are attached, after the kernel has had a while to let go of the others, which it does on its own time.
 pub(crate) fn programs_left() -> Vec<String> {
     for _ in 0..100 {
-        if loaded_programs().unwrap().is_empty() {
+        if attached_programs().unwrap().is_empty() {
             break;
         }
         thread::sleep(Duration::from_millis(50));
     }
-    loaded_programs().unwrap()
+    attached_programs().unwrap()
 }
