@@ -19,7 +19,7 @@ use super::error::ProbeError;
 use super::functions::{Ground, Resolved, Wanted};
 use super::lookup::Types;
 use super::membership::{self, Lists, probes_of};
-use super::predicates::Numbers;
+use super::predicates::{Numbers, OF_ONE_FUNCTION};
 use super::programs::{AttachError, Live};
 use super::spec::{AttachPoint, Attached, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
 use super::sys::BpfError;
@@ -28,7 +28,25 @@ use super::sys::BpfError;
 /// inherited its parent's new list by then.
 const WALKS: usize = 3;
 
+/// Once more where there was no room for predicates and something was retired: its own took some until then.
 pub(super) fn converge(engine: &mut Engine, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
+    let (outcomes, first) = once(engine, desired);
+    let is_crowded = |outcome: &ProbeOutcome| {
+        matches!(outcome.result, Err(ProbeError::Full { what: OF_ONE_FUNCTION, .. }))
+    };
+    if !outcomes.iter().any(is_crowded) || first.dropped.is_empty() && first.replaced.is_empty() {
+        return outcomes;
+    }
+    let (outcomes, _) = once(engine, desired);
+    for (id, counted) in first.dropped {
+        if let Some(probe) = engine.probes.get_mut(&id) {
+            probe.base = probe.base + counted;
+        }
+    }
+    outcomes
+}
+
+fn once(engine: &mut Engine, desired: &[ProbeSpec]) -> (Vec<ProbeOutcome>, Pass) {
     disarm_gone(engine, desired);
     let before = engine.generation;
     let usable = |spec: &&ProbeSpec| spec.call_chain.frames.len() <= MAX_FRAMES;
@@ -63,7 +81,7 @@ pub(super) fn converge(engine: &mut Engine, desired: &[ProbeSpec]) -> Vec<ProbeO
     for outcome in &mut outcomes {
         pass.report(outcome);
     }
-    outcomes
+    (outcomes, pass)
 }
 
 /// From here on they inject no more, whatever else fails.
@@ -128,6 +146,8 @@ struct Pass {
     failed: BTreeMap<ProbeId, ProbeError>,
     /// Former content of probes that were edited: index, and counts so far.
     replaced: Vec<(ProbeId, u32)>,
+    /// Probes that are in force no more, and what they counted.
+    dropped: BTreeMap<ProbeId, Counters>,
 }
 
 impl Pass {
@@ -271,10 +291,10 @@ impl Pass {
     fn retire(&mut self, engine: &mut Engine) {
         let gone: Vec<ProbeId> =
             engine.probes.keys().filter(|id| !self.placed.contains_key(id)).copied().collect();
-        let dropped: Vec<u32> =
-            gone.iter().filter_map(|id| engine.probes.remove(id)).map(|probe| probe.index).collect();
-        let retired: BTreeSet<u32> =
-            dropped.iter().copied().chain(self.replaced.iter().map(|(_, index)| *index)).collect();
+        let dropped: BTreeMap<ProbeId, LiveProbe> =
+            gone.into_iter().filter_map(|id| Some((id, engine.probes.remove(&id)?))).collect();
+        let replaced = self.replaced.iter().map(|(_, index)| *index);
+        let retired: BTreeSet<u32> = dropped.values().map(|probe| probe.index).chain(replaced).collect();
         for index in &retired {
             disarm(engine, *index);
         }
@@ -282,6 +302,8 @@ impl Pass {
             return;
         }
         let is_quiet = engine.maps.wait_for_programs().is_ok() && self.sweep(engine, &retired).is_ok();
+        self.dropped =
+            dropped.iter().map(|(id, probe)| (*id, probe.base + engine.maps.counters(probe.index))).collect();
         for (id, index) in &self.replaced {
             let counted = engine.maps.counters(*index);
             if let Some(probe) = engine.probes.get_mut(id) {

@@ -155,6 +155,8 @@ impl Gates {
         if let Some((generation, live)) = renewed.program {
             ground.maps.globals.store(Unit::Gate(kind.target()).offset(), generation);
             self.live.insert(kind, (live, predicates));
+        } else if let Some((_, known)) = self.live.get_mut(&kind) {
+            *known = predicates;
         }
         Ok(renewed.numbers)
     }

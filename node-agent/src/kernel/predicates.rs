@@ -10,9 +10,24 @@ use faultline_ebpf::predicate::{Function, Ir, Problems, read};
 use super::error::ProbeError;
 use super::programs::{AttachError, Live};
 
-/// Predicates, and what each is to the program. A number keeps its meaning while any probe may use it.
+/// Predicates, and what each is to the program.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Predicates(BTreeMap<Predicate, Compiled>);
+pub(super) struct Predicates {
+    /// Those that the program has.
+    compiled: Numbered,
+    /// Those that it cannot have, for as long as the same ones are wanted: types and verifier would say the same again,
+    /// and asking them costs more than all the rest of a converge in which nothing is new.
+    refused: BTreeMap<Predicate, ProbeError>,
+    /// What was wanted when they were refused.
+    asked: BTreeSet<Predicate>,
+}
+
+/// A number keeps its meaning while any probe may use it.
+#[derive(Debug, Clone, Default)]
+struct Numbered(BTreeMap<Predicate, Compiled>);
+
+/// What a program is full of that can carry no more of them.
+pub(super) const OF_ONE_FUNCTION: &str = "predicates of one function";
 
 #[derive(Debug, Clone)]
 struct Compiled {
@@ -47,65 +62,100 @@ impl Predicates {
         compile: impl Fn(&Predicate) -> Result<Ir, ProbeError>,
         mut attach: impl FnMut(&[codegen::Predicate]) -> Result<Fresh, AttachError>,
     ) -> Result<Renewed, AttachError> {
-        let mut kept = self.only(wanted);
-        let mut numbers = Numbers::new();
-        let mut fresh = Vec::new();
-        for predicate in wanted.iter().filter(|predicate| !self.0.contains_key(**predicate)) {
-            match compile(predicate) {
-                Ok(condition) => fresh.push(((*predicate).clone(), condition)),
-                Err(error) => drop(numbers.insert((*predicate).clone(), Err(error))),
-            }
+        if !self.asked.iter().eq(wanted.iter().copied()) {
+            self.refused.clear();
+            self.asked = wanted.iter().copied().cloned().collect();
         }
-        let most = usize::from(MAX_PREDICATES);
-        for (predicate, _) in fresh.split_off(fresh.len().min(most.saturating_sub(kept.0.len()))) {
-            let full = ProbeError::Full { what: "predicates of one function", max: most };
-            numbers.insert(predicate, Err(full));
-        }
+        let mut numbers: Numbers =
+            self.refused.iter().map(|(predicate, error)| (predicate.clone(), Err(error.clone()))).collect();
+        let mut kept = self.compiled.only(wanted);
+        let fresh = self.fresh(wanted, kept.0.len(), compile, &mut numbers);
         let mut program = None;
         if !is_attached || !fresh.is_empty() {
-            let all = fresh.iter().fold(kept.clone(), Self::with);
-            program = match attach(&all.compiled()) {
+            let all = fresh.iter().fold(kept.clone(), Numbered::with);
+            program = match attach(&all.list()) {
                 Ok(program) => {
                     kept = all;
                     Some(program)
                 }
                 Err(error) if fresh.is_empty() => return Err(error),
-                Err(_) => kept.one_by_one(&fresh, &mut numbers, &mut attach),
+                Err(_) => self.one_by_one(&mut kept, &fresh, &mut numbers, &mut attach),
             };
             if program.is_none() && !is_attached {
-                program = Some(attach(&kept.compiled())?);
+                program = Some(attach(&kept.list())?);
             }
         }
         if program.is_some() {
-            *self = kept;
+            self.compiled = kept;
         }
-        let known =
-            |predicate: &&&Predicate| Some(((**predicate).clone(), Ok(self.0.get(**predicate)?.number)));
-        numbers.extend(wanted.iter().filter_map(|predicate| known(&predicate)));
+        let known = |predicate: &&Predicate| {
+            Some(((*predicate).clone(), Ok(self.compiled.0.get(*predicate)?.number)))
+        };
+        numbers.extend(wanted.iter().filter_map(known));
         Ok(Renewed { program, numbers })
+    }
+
+    /// Compiles what is new, as far as there is room beside those that are `kept`.
+    fn fresh(
+        &mut self,
+        wanted: &BTreeSet<&Predicate>,
+        kept: usize,
+        compile: impl Fn(&Predicate) -> Result<Ir, ProbeError>,
+        numbers: &mut Numbers,
+    ) -> Vec<(Predicate, Ir)> {
+        let max = usize::from(MAX_PREDICATES);
+        let mut fresh = Vec::new();
+        for predicate in wanted.iter().copied() {
+            if self.compiled.0.contains_key(predicate) || self.refused.contains_key(predicate) {
+                continue;
+            }
+            if kept + fresh.len() >= max {
+                numbers.insert(predicate.clone(), Err(ProbeError::Full { what: OF_ONE_FUNCTION, max }));
+                continue;
+            }
+            match compile(predicate) {
+                Ok(condition) => fresh.push((predicate.clone(), condition)),
+                Err(error) => {
+                    let is_for_good = matches!(error, ProbeError::Predicate { .. });
+                    self.refuse(predicate, error, is_for_good, numbers);
+                }
+            }
+        }
+        fresh
+    }
+
+    fn refuse(&mut self, predicate: &Predicate, error: ProbeError, is_for_good: bool, numbers: &mut Numbers) {
+        if is_for_good {
+            self.refused.insert(predicate.clone(), error.clone());
+        }
+        numbers.insert(predicate.clone(), Err(error));
     }
 
     /// All together are refused: finds out which it is.
     fn one_by_one(
         &mut self,
+        kept: &mut Numbered,
         fresh: &[(Predicate, Ir)],
         numbers: &mut Numbers,
         attach: &mut impl FnMut(&[codegen::Predicate]) -> Result<Fresh, AttachError>,
     ) -> Option<Fresh> {
         let mut program = None;
         for new in fresh {
-            let trial = self.clone().with(new);
-            match attach(&trial.compiled()) {
-                Ok(attached) => (*self, program) = (trial, Some(attached)),
+            let trial = kept.clone().with(new);
+            match attach(&trial.list()) {
+                Ok(attached) => (*kept, program) = (trial, Some(attached)),
                 Err(error) => {
                     let (text, reason) = (new.0.text.clone(), error.to_string());
-                    numbers.insert(new.0.clone(), Err(ProbeError::Predicate { text, reason }));
+                    let refusal = ProbeError::Predicate { text, reason };
+                    self.refuse(&new.0, refusal, error.is_for_good(), numbers);
                 }
             }
         }
         program
     }
+}
 
+impl Numbered {
     fn only(&self, wanted: &BTreeSet<&Predicate>) -> Self {
         let wanted = self.0.iter().filter(|(predicate, _)| wanted.contains(predicate));
         Self(wanted.map(|(predicate, compiled)| (predicate.clone(), compiled.clone())).collect())
@@ -120,7 +170,7 @@ impl Predicates {
         self
     }
 
-    fn compiled(&self) -> Vec<codegen::Predicate> {
+    fn list(&self) -> Vec<codegen::Predicate> {
         let compiled = |Compiled { number, condition }: &Compiled| codegen::Predicate {
             number: *number,
             condition: condition.clone(),
@@ -147,4 +197,65 @@ fn told(text: &str, problem: &Problem) -> String {
     let column = text.get(..span.start).unwrap_or(text).chars().count() + 1;
     let help = help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
     format!("at character {column}: {message}{help}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn named(text: &str) -> Predicate {
+        Predicate { text: text.to_owned(), parameters: None }
+    }
+
+    /// How often a program that is attached compiles anything, and how many it answers with their error.
+    fn asked(known: &mut Predicates, wanted: &[&Predicate], error: &ProbeError) -> (usize, usize) {
+        let times = Cell::new(0);
+        let compile = |_: &Predicate| {
+            times.set(times.get() + 1);
+            Err(error.clone())
+        };
+        let attach = |_: &[codegen::Predicate]| panic!("nothing is attached for it");
+        let Ok(renewed) = known.renew(true, &wanted.iter().copied().collect(), compile, attach) else {
+            panic!("nothing was to be attached")
+        };
+        (times.get(), renewed.numbers.values().filter(|number| **number == Err(error.clone())).count())
+    }
+
+    #[test]
+    fn a_predicate_that_the_kernel_refuses_is_compiled_once_for_as_long_as_the_same_are_wanted() {
+        let (a, b) = (named("a"), named("b"));
+        let refused = ProbeError::Predicate { text: "x".to_owned(), reason: "no".to_owned() };
+        let mut known = Predicates::default();
+        assert_eq!(asked(&mut known, &[&a, &b], &refused), (2, 2));
+        assert_eq!(asked(&mut known, &[&a, &b], &refused), (0, 2));
+        assert_eq!(asked(&mut known, &[&a], &refused), (1, 1));
+        assert_eq!(asked(&mut known, &[], &refused), (0, 0));
+        assert_eq!(asked(&mut known, &[&a], &refused), (1, 1));
+        assert_eq!(asked(&mut known, &[&a], &refused), (0, 1));
+    }
+
+    #[test]
+    fn what_may_be_otherwise_the_next_time_is_asked_for_again() {
+        let (a, mut known) = (named("a"), Predicates::default());
+        let trouble = ProbeError::Kernel { what: "read".to_owned(), reason: "no memory".to_owned() };
+        assert_eq!(asked(&mut known, &[&a], &trouble), (1, 1));
+        assert_eq!(asked(&mut known, &[&a], &trouble), (1, 1));
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_not_even_compiled() {
+        let most = usize::from(MAX_PREDICATES);
+        let all: Vec<_> = (0..=most).map(|nth| named(&format!("{nth:03}"))).collect();
+        let (times, full) = (Cell::new(0), ProbeError::Full { what: OF_ONE_FUNCTION, max: most });
+        let mut numbers = Numbers::new();
+        let compile = |_: &Predicate| {
+            times.set(times.get() + 1);
+            Ok(Ir::Const(1))
+        };
+        let fresh = Predicates::default().fresh(&all.iter().collect(), 0, compile, &mut numbers);
+        assert_eq!((fresh.len(), times.get()), (most, most));
+        assert_eq!(numbers, Numbers::from([(all[most].clone(), Err(full))]));
+    }
 }

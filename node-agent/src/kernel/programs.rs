@@ -53,6 +53,15 @@ pub(super) enum AttachError {
 }
 
 impl AttachError {
+    /// Whether the same program would be refused again: it is too long, or the verifier says why it does not take it.
+    pub(super) fn is_for_good(&self) -> bool {
+        match self {
+            Self::Assemble(_) => true,
+            Self::Load(error) => !error.log.is_empty() && !error.is(libc::ENOMEM) && !error.is(libc::EAGAIN),
+            Self::Attach(_) => false,
+        }
+    }
+
     /// No more programs fit on the function.
     pub(super) fn is_crowded(&self) -> bool {
         matches!(self, Self::Attach(error) if error.is(libc::E2BIG))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use faultline_node_agent::kernel::{FaultKind, Kernel, ProbeError};
+use faultline_node_agent::kernel::{FaultKind, Kernel, ProbeError, ProbeSpec};
 
 use crate::world::{Vary, World, failing_mounts};
 
@@ -185,4 +185,28 @@ fn a_function_carries_as_many_predicates_as_it_can_and_says_when_it_is_full() {
         matches!(outcome.result, Err(ProbeError::Full { max: 63, .. }))
     };
     assert_eq!(outcomes.iter().filter(|outcome| full(outcome)).count(), 1, "{outcomes:?}");
+}
+
+#[test]
+fn all_predicates_of_a_function_are_edited_at_once_however_many_and_counts_go_on() {
+    let Some(mut world) = World::new() else { return };
+    let (target, mut victim) = world.container("target");
+    let others: Vec<_> = (1..4).map(|nth| world.cgroup(&format!("c{nth}"))).collect();
+    let before: Vec<_> = (0..60)
+        .map(|nth| {
+            let scope = if nth % 4 == 0 { &target } else { &others[nth % 4 - 1] };
+            failing_mounts(scope).frames(&["path_mount"]).when(&format!("flags < {}", nth + 1))
+        })
+        .collect();
+    let edited = |spec: &ProbeSpec| {
+        let text = format!("STRCMP(type_page, \"tmpfs\") && {} > 0", spec.id.0);
+        spec.clone().when(&text)
+    };
+    let after: Vec<_> = before.iter().map(edited).collect();
+    for specs in [&before, &after, &before] {
+        world.arm(specs);
+        assert_eq!(victim.ask("mount 10 1").failed, 10);
+    }
+    let counted: u64 = world.engine.counters().values().map(|counters| counters.injections).sum();
+    assert_eq!(counted, 30);
 }
