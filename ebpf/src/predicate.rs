@@ -7,6 +7,7 @@ mod eval;
 mod held;
 mod ir;
 mod macros;
+mod names;
 mod ty;
 mod undescribed;
 mod verdict;
@@ -18,6 +19,7 @@ use faultline_api::{
 
 use crate::btf::{Btf, Kind, Param};
 use check::{Checker, Known};
+use names::{Names, Text};
 use ty::{MOST_POINTERS, To, Ty};
 
 pub use eval::{Memory, Unread};
@@ -69,13 +71,26 @@ pub fn read(function: Function<'_>, predicate: &Predicate) -> Result<Ir, Problem
 /// Everything that does not fit this kernel, with places in the text of the predicate; problems of the declarations
 /// have places in theirs.
 pub fn check(function: Function<'_>, declared: Option<&[Parameter]>, expr: &Expr) -> Result<Ir, Problems> {
-    let mut names = parameters(function, declared).map_err(Problems::Parameters)?;
+    names::settled(function, declared, expr)
+}
+
+/// What a predicate comes to where names of types mean this.
+fn reading(
+    function: Function<'_>,
+    declared: Option<&[Parameter]>,
+    expr: &Expr,
+    types: &mut Names<'_>,
+) -> Result<Ir, Problems> {
+    types.text = Text::Parameters;
+    let mut names = parameters(function, declared, types).map_err(Problems::Parameters)?;
     named_once(declared.unwrap_or_default()).map_err(Problems::Parameters)?;
+    types.text = Text::Predicate;
     names.extend(current(function.btf));
     let undeclared = declared.is_none().then_some(function).and_then(Function::undeclared);
     // What a system call takes as a number may be an address of its caller's.
     let numbers = if function.is_syscall { Space::User } else { Space::Kernel };
-    let mut checker = Checker { btf: function.btf, names: &names, undeclared, numbers, problems: Vec::new() };
+    let btf = function.btf;
+    let mut checker = Checker { btf, types, names: &names, undeclared, numbers, problems: Vec::new() };
     match checker.condition(expr) {
         Some(condition) => Ok(condition),
         None => Err(Problems::Predicate(checker.problems)),
@@ -112,12 +127,16 @@ fn current(btf: &Btf) -> Option<Known> {
 }
 
 /// The function's parameters under the names that the predicate may use.
-fn parameters(function: Function<'_>, declared: Option<&[Parameter]>) -> Result<Vec<Known>, Vec<Problem>> {
+fn parameters(
+    function: Function<'_>,
+    declared: Option<&[Parameter]>,
+    types: &mut Names<'_>,
+) -> Result<Vec<Known>, Vec<Problem>> {
     if function.is_syscall {
-        return of_syscall(function.btf, declared.unwrap_or_default());
+        return of_syscall(types, declared.unwrap_or_default());
     }
     if function.id == UNDESCRIBED {
-        return undescribed::parameters(function.btf, declared.unwrap_or_default());
+        return undescribed::parameters(types, declared.unwrap_or_default());
     }
     let own = function.btf.params(function.id).unwrap_or_default();
     match declared {
@@ -159,12 +178,17 @@ fn renamed(btf: &Btf, own: &[Param<'_>], declared: &[Parameter]) -> Result<Vec<K
     let mut problems = Vec::new();
     for ((parameter, slot), param) in declared.iter().zip(slots(btf, own)).zip(own) {
         let actual = Ty::of_kernel(btf, param.type_id, Space::Kernel);
-        let problem = match Ty::of_name(btf, &parameter.of, Space::Kernel) {
-            Ok(ty) if is_like(btf, &ty, &actual, MOST_POINTERS) => None,
-            Ok(_) => Some(format!("in this kernel this parameter is {}", actual.name(btf))),
-            Err(unknown) => Some(format!("this kernel has no type `{unknown}`")),
-        };
-        problems.extend(problem.map(|message| Problem::new(parameter.of.span, message)));
+        // Only what it is called matters here, so that the first type of that name will do.
+        let first = |kind, name: &str| btf.find(kind, name);
+        let span = parameter.of.span;
+        match Ty::of_name(btf, first, &parameter.of, Space::Kernel) {
+            Ok(ty) if is_like(btf, &ty, &actual, MOST_POINTERS) => {}
+            Ok(_) => {
+                let message = format!("in this kernel this parameter is {}", actual.name(btf));
+                problems.push(Problem::new(span, message));
+            }
+            Err(unknown) => problems.push(unknown.problem(btf, span)),
+        }
         known.push(of_kernel(btf, param, &parameter.name, slot));
     }
     if let Some(parameter) = declared.get(own.len()) {
@@ -192,7 +216,8 @@ fn is_like(btf: &Btf, declared: &Ty, actual: &Ty, levels: u8) -> bool {
 }
 
 /// A system call's arguments, as its caller left them. All pointers among them are into the caller's memory.
-fn of_syscall(btf: &Btf, declared: &[Parameter]) -> Result<Vec<Known>, Vec<Problem>> {
+fn of_syscall(types: &mut Names<'_>, declared: &[Parameter]) -> Result<Vec<Known>, Vec<Problem>> {
+    let btf = types.btf;
     let registers = btf.find(Kind::Struct, "pt_regs");
     let mut known = Vec::new();
     let mut problems = Vec::new();
@@ -204,7 +229,9 @@ fn of_syscall(btf: &Btf, declared: &[Parameter]) -> Result<Vec<Known>, Vec<Probl
             continue;
         }
         let offset = registers.and_then(|id| btf.field(id, register)).map(|field| field.bit_offset / 8);
-        let (offset, ty) = match (offset, Ty::of_name(btf, &parameter.of, Space::User)) {
+        let span = parameter.of.span;
+        let find = |kind, name: &str| types.find(kind, name, span);
+        let (offset, ty) = match (offset, Ty::of_name(btf, find, &parameter.of, Space::User)) {
             (Some(offset), Ok(ty @ (Ty::Int { .. } | Ty::Bool | Ty::Pointer { .. }))) => (offset, ty),
             (None, _) => {
                 problems.push(Problem::new(
@@ -219,8 +246,7 @@ fn of_syscall(btf: &Btf, declared: &[Parameter]) -> Result<Vec<Known>, Vec<Probl
                 continue;
             }
             (_, Err(unknown)) => {
-                problems
-                    .push(Problem::new(parameter.of.span, format!("this kernel has no type `{unknown}`")));
+                problems.push(unknown.problem(btf, span));
                 continue;
             }
         };

@@ -30,8 +30,20 @@ impl Btf {
         self.named(kind, name).next()
     }
 
+    /// What a name may mean: all types of that kind and name; of a module its own ones, where it has any.
+    #[must_use]
+    pub fn definitions(&self, kind: Kind, name: &str) -> Vec<u32> {
+        let own = self.own_records().filter(|(_, record)| record.kind == kind);
+        let own: Vec<u32> =
+            own.filter(|(_, record)| self.is_named(record.name, name)).map(|(id, _)| id).collect();
+        match &self.base {
+            Some(base) if own.is_empty() => base.definitions(kind, name),
+            _ => own,
+        }
+    }
+
     /// All types of that kind and name; a module's own ones come first.
-    pub fn named<'a>(&'a self, kind: Kind, name: &'a str) -> impl Iterator<Item = u32> + 'a {
+    fn named<'a>(&'a self, kind: Kind, name: &'a str) -> impl Iterator<Item = u32> + 'a {
         self.records()
             .filter(move |(_, record)| record.kind == kind && self.is_named(record.name, name))
             .map(|(id, _)| id)
@@ -121,15 +133,31 @@ impl Btf {
     /// The value of an enum constant; of several with that name, the first.
     #[must_use]
     pub fn enumerator(&self, name: &str) -> Option<i64> {
-        self.enumerators(name).next()
+        self.records().find_map(|(_, record)| self.enumerator_in(record, name, words_of(record.kind)?))
     }
 
-    /// The values of all enum constants of that name; a module's own ones come first.
-    pub fn enumerators<'a>(&'a self, name: &'a str) -> impl Iterator<Item = i64> + 'a {
-        self.records().filter_map(move |(_, record)| match record.kind {
-            Kind::Enum => self.enumerator_in(record, name, 2),
-            Kind::Enum64 => self.enumerator_in(record, name, 3),
-            _ => None,
+    /// The values that enum constants of that name have, each once; of a module those of its own ones, where it has any.
+    #[must_use]
+    pub fn enumerators(&self, name: &str) -> Vec<i64> {
+        let mut values: Vec<i64> = self
+            .own_records()
+            .filter_map(|(_, record)| self.enumerator_in(record, name, words_of(record.kind)?))
+            .collect();
+        values.sort_unstable();
+        values.dedup();
+        match &self.base {
+            Some(base) if values.is_empty() => base.enumerators(name),
+            _ => values,
+        }
+    }
+
+    /// The names of all enum constants.
+    pub fn enumerator_names(&self) -> impl Iterator<Item = &str> {
+        self.records().flat_map(move |(_, record)| {
+            let words = words_of(record.kind);
+            let names =
+                words.into_iter().flat_map(move |words| (0..record.count).map(move |nth| words * nth));
+            names.filter_map(move |word| self.string(record.tail(word)?))
         })
     }
 
@@ -169,6 +197,15 @@ impl Btf {
         let id = |nth: usize| u32::try_from(nth).unwrap_or(u32::MAX);
         let (before, last) = (id(self.inherited()), id(self.len()));
         (before.saturating_add(1)..=last).filter_map(|id| Some((id, self.record(id)?)))
+    }
+}
+
+/// Words of an enum constant.
+const fn words_of(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::Enum => Some(2),
+        Kind::Enum64 => Some(3),
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     convert::{common, compared, converted, is_comparison},
     held::{Bits, Held, Typed},
     ir::{Ir, Op, Space},
+    names::Names,
     ty::{To, Ty},
 };
 use crate::btf::{Btf, Field, Kind};
@@ -28,8 +29,9 @@ pub(super) struct Wrong;
 
 pub(super) type Checked<T> = Result<T, Wrong>;
 
-pub(super) struct Checker<'a> {
+pub(super) struct Checker<'a, 'b> {
     pub(super) btf: &'a Btf,
+    pub(super) types: &'a mut Names<'b>,
     pub(super) names: &'a [Known],
     /// What to do where the parameters are not declared, and the kernel does not name them either.
     pub(super) undeclared: Option<&'static str>,
@@ -38,7 +40,7 @@ pub(super) struct Checker<'a> {
     pub(super) problems: Vec<Problem>,
 }
 
-impl Checker<'_> {
+impl Checker<'_, '_> {
     /// The condition: 1 or 0.
     pub(super) fn condition(&mut self, expr: &Expr) -> Option<Ir> {
         self.truth(expr).ok()
@@ -161,7 +163,7 @@ impl Checker<'_> {
             }
             _ => {}
         }
-        if let Some(value) = self.btf.enumerator(name) {
+        if let Some(value) = self.enumerator(name, span)? {
             let ty = match (i32::try_from(value), u32::try_from(value)) {
                 (Ok(_), _) => Ty::INT,
                 (_, Ok(_)) => Ty::Int { bytes: 4, signed: false },
@@ -178,7 +180,8 @@ impl Checker<'_> {
             }
             None => {}
         }
-        let nearest = nearest(name, self.names.iter().map(|known| known.name.as_str()));
+        let nearest = nearest(name, self.names.iter().map(|known| known.name.as_str()))
+            .or_else(|| nearest_of_many(name, self.btf.enumerator_names().filter(|_| is_constant(name))));
         let names = self.names.iter().map(|known| known.name.as_str());
         let known: Vec<_> = names.filter(|name| !name.is_empty()).collect();
         let help = match nearest {
@@ -187,6 +190,18 @@ impl Checker<'_> {
             None => format!("known here: {}, and the constants of the kernel's enums", known.join(", ")),
         };
         self.fail(span, format!("nothing here is called `{name}`"), Some(help))
+    }
+
+    fn enumerator(&mut self, name: &str, span: Span) -> Checked<Option<i64>> {
+        match self.btf.enumerators(name).as_slice() {
+            [] => Ok(None),
+            [value] => Ok(Some(*value)),
+            values => {
+                let values = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let message = format!("this kernel has several constants `{name}`: {values}");
+                self.fail(span, message, Some("write the number that is meant".to_owned()))
+            }
+        }
     }
 
     fn unary(&mut self, op: Unary, of: &Expr, span: Span) -> Checked<Typed> {
@@ -336,18 +351,21 @@ impl Checker<'_> {
     }
 
     fn ty(&mut self, name: &TypeName, space: Space) -> Checked<Ty> {
-        Ty::of_name(self.btf, name, space)
-            .or_else(|unknown| self.fail(name.span, format!("this kernel has no type `{unknown}`"), None))
+        let find = |kind, tag: &str| self.types.find(kind, tag, name.span);
+        Ty::of_name(self.btf, find, name, space).map_err(|unknown| {
+            self.problems.push(unknown.problem(self.btf, name.span));
+            Wrong
+        })
     }
 
     /// The type that an operand of `sizeof` in brackets is the alias of, where it is no parameter.
-    fn named_type(&self, of: &Expr) -> Option<Ty> {
+    fn named_type(&mut self, of: &Expr) -> Option<Ty> {
         let ExprKind::Name(name) = &of.kind else { return None };
         let is_bracketed = of.span.end - of.span.start > name.len();
         if !is_bracketed || self.names.iter().any(|known| known.name == *name) {
             return None;
         }
-        let id = self.btf.find(Kind::Typedef, name)?;
+        let id = self.types.find(Kind::Typedef, name, of.span)?;
         Some(Ty::of_kernel(self.btf, id, Space::Kernel))
     }
 
@@ -469,6 +487,17 @@ pub(super) const fn value_of(ty: Ty, value: Ir) -> Typed {
 fn likeness(name: &str, other: &str) -> f64 {
     let folded = strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
     strsim::jaro_winkler(name, other).max(folded - 0.01)
+}
+
+/// As `nearest`, among all that a kernel has: only those are compared that begin alike and are about as long.
+pub(super) fn nearest_of_many<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    let first = |name: &str| name.bytes().next().map(|byte| byte.to_ascii_lowercase());
+    nearest(name, names.filter(|other| first(other) == first(name) && other.len().abs_diff(name.len()) <= 4))
+}
+
+/// Whether it is spelt as constants are.
+fn is_constant(name: &str) -> bool {
+    name.contains(|letter: char| letter.is_ascii_uppercase())
 }
 
 /// The name most like this one, if any is like it.

@@ -19,7 +19,7 @@ const MINOR_BITS: u32 = 20;
 /// The kernel's highest errno: a pointer at most that far below 0 is an error.
 const MAX_ERRNO: i64 = 4095;
 
-impl Checker<'_> {
+impl Checker<'_, '_> {
     /// A macro applied to arguments.
     pub(super) fn call(&mut self, name: &str, at: Span, arguments: &[Expr], span: Span) -> Checked<Typed> {
         if let Some(problem) = misuse(name, at, arguments.len(), span) {

@@ -1,8 +1,13 @@
 //! Types of values in a predicate: those of the kernel, and those that a cast names without it.
 
-use faultline_api::predicate::{BaseType, TypeName};
+use faultline_api::{
+    Span,
+    predicate::{BaseType, Problem, TypeName},
+};
 
+use super::check::nearest_of_many;
 use super::ir::Space;
+use super::names::written;
 use crate::btf::{Btf, Kind, Type};
 
 /// Pointers and arrays that a name goes through: only damaged data has more.
@@ -38,6 +43,24 @@ pub(super) enum To {
     Named(Box<Ty>),
 }
 
+/// A name that means no type of the kernel.
+#[derive(Debug)]
+pub(super) struct Unknown {
+    kind: Kind,
+    name: String,
+}
+
+impl Unknown {
+    pub(super) fn problem(&self, btf: &Btf, span: Span) -> Problem {
+        let Self { kind, name } = self;
+        let problem = Problem::new(span, format!("this kernel has no type `{}`", written(*kind, name)));
+        match nearest_of_many(name, btf.names(*kind)) {
+            Some(near) => problem.help(format!("did you mean `{}`?", written(*kind, &near))),
+            None => problem,
+        }
+    }
+}
+
 impl Ty {
     pub(super) const INT: Self = Self::Int { bytes: 4, signed: true };
     pub(super) const SIZE: Self = Self::Int { bytes: 8, signed: false };
@@ -71,10 +94,15 @@ impl Ty {
         }
     }
 
-    /// The type of a name; `Err` with the name that the kernel does not know.
-    pub(super) fn of_name(btf: &Btf, name: &TypeName, space: Space) -> Result<Self, String> {
-        let kernel = |kind: Kind, tag: &str, name: &str| {
-            btf.find(kind, name).map(To::Kernel).ok_or_else(|| format!("{tag}{name}"))
+    /// The type of a name, where `find` looks those of the kernel up.
+    pub(super) fn of_name(
+        btf: &Btf,
+        mut find: impl FnMut(Kind, &str) -> Option<u32>,
+        name: &TypeName,
+        space: Space,
+    ) -> Result<Self, Unknown> {
+        let mut kernel = |kind: Kind, name: &str| {
+            find(kind, name).map(To::Kernel).ok_or_else(|| Unknown { kind, name: name.to_owned() })
         };
         let base = match &name.base {
             BaseType::Void => To::Kernel(0),
@@ -83,14 +111,14 @@ impl Ty {
             BaseType::Int { bytes, signed } => {
                 To::Named(Box::new(Self::Int { bytes: *bytes, signed: *signed }))
             }
-            BaseType::Struct(tag) => kernel(Kind::Struct, "struct ", tag)?,
-            BaseType::Union(tag) => kernel(Kind::Union, "union ", tag)?,
+            BaseType::Struct(tag) => kernel(Kind::Struct, tag)?,
+            BaseType::Union(tag) => kernel(Kind::Union, tag)?,
             BaseType::Enum(tag) => {
-                kernel(Kind::Enum, "enum ", tag).or_else(|_| kernel(Kind::Enum64, "enum ", tag))?
+                kernel(Kind::Enum, tag).or_else(|unknown| kernel(Kind::Enum64, tag).map_err(|_| unknown))?
             }
             BaseType::Alias(alias) => match fixed_width(alias) {
                 Some(known) => To::Named(Box::new(known)),
-                None => kernel(Kind::Typedef, "", alias)?,
+                None => kernel(Kind::Typedef, alias)?,
             },
         };
         let mut to = base;
