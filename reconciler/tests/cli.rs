@@ -41,7 +41,12 @@ const CASES: &[(&str, &[&str], i32)] = &[
         &["validate", "experiments", "predicates/bananas.yaml", "--btf=no-failslab.btf"],
         1,
     ),
+    ("validate-btf-modules", &["validate", "modules", "--btf=vmlinux.btf", "--btf=snd-hda.btf"], 1),
+    ("validate-btf-two-kernels", &["validate", "modules", "--btf=vmlinux.btf", "--btf=poor.btf"], 2),
+    ("compile-modules", &["compile", "modules/fits.yaml", "--btf=snd-hda.btf", "--btf=vmlinux.btf"], 0),
+    ("validate-btf-decided", &["validate", "warned", "--btf=vmlinux.btf"], 1),
     ("compile", &["compile", "experiments/mount.yaml", "--btf=vmlinux.btf"], 0),
+    ("compile-kprobe", &["compile", "compile/documented.yaml", "--btf=vmlinux.btf", "--mechanism=kprobe"], 0),
     ("compile-predicates", &["compile", "compile/documented.yaml", "--btf=vmlinux.btf"], 0),
     (
         "compile-no-frames",
@@ -106,6 +111,7 @@ fn stage() -> tempfile::TempDir {
         ("no-failslab.btf", kernels::without_failslab()),
         ("poor.btf", kernels::with_tasks_only()),
         ("program.btf", kernels::none()),
+        ("snd-hda.btf", kernels::module()),
     ] {
         fs::write(stage.path().join(name), types).unwrap();
     }
@@ -151,6 +157,39 @@ fn every_command_prints_what_is_expected_and_exits_as_documented() {
             assert!(stderr.is_empty(), "{}", String::from_utf8_lossy(&stderr));
             assert.stdout_eq(expected(name, "stdout"));
         }
+    }
+}
+
+#[test]
+fn standard_input_is_validated_as_a_file_is() {
+    let stage = stage();
+    let of = |path: &str, input: &[u8]| {
+        let output = faultline(stage.path()).args(["validate", path]).stdin(input).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let file = "broken/typos.yaml";
+    let (code, named) = of(file, b"");
+    assert_eq!(of("-", &fs::read(stage.path().join(file)).unwrap()), (code, named.replace(file, "<stdin>")));
+    assert_eq!(code, Some(1));
+    let (code, refused) = of("-", &b"#".repeat((4 << 20) + 1));
+    assert!(code == Some(1) && refused.contains("<stdin>") && refused.contains("larger than"), "{refused}");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_shown_as_what_it_is() {
+    let stage = stage();
+    let name = "a\u{1b}[2Jb.yaml";
+    let guardrail = fs::read_to_string(stage.path().join("unguarded/no-module.yaml")).unwrap();
+    fs::create_dir(stage.path().join("hostile")).unwrap();
+    fs::write(
+        stage.path().join("hostile").join(name),
+        guardrail + "---\nkind: \"\\e[31m\"\napiVersion: v1\n",
+    )
+    .unwrap();
+    for arguments in [["validate", "hostile"], ["validate", name]] {
+        let output = faultline(stage.path()).args(arguments).output().unwrap();
+        let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(shown.contains("\\u{1b}") && !shown.contains('\u{1b}'), "{shown:?}");
     }
 }
 

@@ -5,6 +5,7 @@ use crate::asm::{Alu, Asm, Attach, Helper, Reg, Width};
 use crate::btf::{Btf, Param};
 use crate::facts::{ARGUMENTS, Facts, Registers};
 use crate::layout::off;
+use crate::predicate::Ir;
 
 /// How programs are hooked to a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,7 @@ pub(super) enum Point {
 
 impl Hook {
     /// How many words of the arguments predicates can read.
-    #[must_use]
-    pub const fn arguments(self) -> usize {
+    const fn arguments(self) -> usize {
         match self {
             Self::Trampoline { .. } => usize::MAX,
             Self::Kprobe { .. } => ARGUMENTS,
@@ -45,11 +45,17 @@ impl Hook {
 
     /// Whether the words of the parameters are where programs look for them: registers hold no struct that is larger
     /// than one.
-    #[must_use]
-    pub fn takes(self, btf: &Btf, function: u32) -> bool {
+    fn takes(self, btf: &Btf, function: u32) -> bool {
         let params = btf.params(function).unwrap_or_default();
         let fits = |param: &Param<'_>| btf.size_of(param.type_id).is_none_or(|bytes| bytes <= 8);
         matches!(self, Self::Trampoline { .. }) || params.iter().all(fits)
+    }
+
+    /// Whether a predicate of a function finds all that it reads of the arguments.
+    #[must_use]
+    pub fn finds(self, btf: &Btf, function: u32, condition: &Ir) -> bool {
+        let words = usize::from(condition.arguments());
+        words == 0 || words <= self.arguments() && self.takes(btf, function)
     }
 
     /// What the program is attached to, and the BTF id that goes with it.

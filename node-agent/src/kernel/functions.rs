@@ -278,8 +278,7 @@ impl Function {
         let compile = |predicate: &Predicate| {
             let types = types.of(symbol)?;
             let condition = compile(Signature { btf: &types, id: symbol.id, is_syscall }, predicate)?;
-            let is_beyond = usize::from(condition.arguments()) > at.hook.arguments();
-            if is_beyond || condition.arguments() > 0 && !at.hook.takes(&types, symbol.id) {
+            if !at.hook.finds(&types, symbol.id, &condition) {
                 let text = predicate.text.clone();
                 return Err(ProbeError::Predicate { text, reason: BEYOND_REGISTERS.to_owned() });
             }

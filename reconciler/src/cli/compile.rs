@@ -9,15 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use faultline_api::{
     Code, Diagnostic, Experiment,
     decode::{Content, Document, FileDocuments, decode},
 };
 use faultline_ebpf::{
     asm::{AsmError, Program},
-    codegen::{chain_entry, chain_exit, gate},
-    facts::Facts,
+    codegen::{Hook, chain_entry, chain_exit, gate},
+    facts::{Facts, TargetFacts},
 };
 use serde::Serialize;
 
@@ -29,7 +29,8 @@ use super::{
     validate::{Found, found},
 };
 use crate::{bounded::read_at_most, source::Limits};
-use numbers::Numbers;
+use heading::Heading;
+use numbers::{ADDRESS, Numbers};
 
 /// What an agent counts its attachments with; programs carry it.
 const GENERATION: u64 = 0;
@@ -46,6 +47,7 @@ const GENERATION: u64 = 0;
 #[command(after_long_help = "Examples:
   faultline compile experiments/mount-enomem.yaml --btf /sys/kernel/btf/vmlinux
   faultline compile experiments/*.yaml --btf vmlinux.btf --experiment chaos-testing/mount-enomem
+  faultline compile experiments/mount-enomem.yaml --btf vmlinux.btf --mechanism kprobe
   faultline compile experiments/mount-enomem.yaml --btf vmlinux.btf -o json")]
 pub(super) struct Compile {
     /// Files with experiments
@@ -58,9 +60,22 @@ pub(super) struct Compile {
     /// Only this one, as NAMESPACE/NAME
     #[arg(long, value_name = "NAMESPACE/NAME")]
     experiment: Option<Name>,
+    /// How the programs are attached: only a node with that kernel can say how they will be
+    #[arg(long, value_enum, default_value_t)]
+    mechanism: Mechanism,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+}
+
+/// How programs are attached to functions of the kernel itself. On those of modules, agents put kprobes in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Mechanism {
+    /// `fmod_ret`, fentry and fexit, which an agent tries first
+    #[default]
+    Trampoline,
+    /// A kprobe that overrides, kprobes and kretprobes, which it takes where the kernel refuses a trampoline
+    Kprobe,
 }
 
 /// What came of the files.
@@ -82,8 +97,8 @@ struct Listed {
     experiment: String,
     file: String,
     line: u32,
-    #[serde(skip)]
-    heading: String,
+    #[serde(flatten)]
+    heading: Heading,
     programs: Vec<Listing>,
 }
 
@@ -99,11 +114,11 @@ struct Listing {
 
 impl Compile {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
-        let Self { files, btf, experiment, output } = self;
+        let Self { files, btf, experiment, mechanism, output } = self;
         let kernel = Kernel::read(&btf)?;
         let path = btf.into_iter().next().unwrap_or_default();
         let facts = kernel.facts().map_err(|missing| CliError::NoPrograms { path, missing })?;
-        let compiler = Compiler { kernel, facts, only: experiment };
+        let compiler = Compiler { kernel, facts, mechanism, only: experiment };
         let mut compiled = Compiled::default();
         for path in &files {
             match read(path) {
@@ -136,7 +151,8 @@ impl Compiled {
 impl Listed {
     fn text(&self) -> String {
         let programs = self.programs.iter().map(|program| format!("\n{}", program.listing));
-        self.heading.clone() + &programs.collect::<String>()
+        let place = format!("{}:{}", self.file, self.line);
+        self.heading.text(&self.experiment, &place, &self.programs) + &programs.collect::<String>()
     }
 }
 
@@ -144,6 +160,7 @@ impl Listed {
 struct Compiler {
     kernel: Kernel,
     facts: Facts,
+    mechanism: Mechanism,
     only: Option<Name>,
 }
 
@@ -177,20 +194,32 @@ impl Compiler {
         path: &str,
     ) -> Result<Listed, Vec<Diagnostic>> {
         let chain = self.kernel.resolve(document, experiment)?;
-        let numbers = Numbers::of(experiment, &chain);
+        let numbers = Numbers::of(experiment, &chain, self.mechanism);
+        let beyond = self.beyond_registers(document, &chain);
+        if !beyond.is_empty() {
+            return Err(beyond);
+        }
         let too_long = |error: AsmError| {
             let message = format!("its predicates are too long for one program: {error}");
             vec![Diagnostic::error(Code::InvalidPredicate, document.span, message)]
         };
         let programs = self.programs(&chain, &numbers).map_err(too_long)?;
-        let place = format!("{path}:{}", document.line);
         Ok(Listed {
             experiment: experiment.id.to_string(),
             file: path.to_owned(),
             line: document.line,
-            heading: heading::heading(experiment, &place, &chain, &numbers, &programs),
+            heading: Heading::of(experiment, &chain, &numbers, self.mechanism),
             programs: programs.iter().map(listing).collect(),
         })
+    }
+
+    /// What kprobes cannot evaluate.
+    fn beyond_registers(&self, document: &Document, chain: &Chain) -> Vec<Diagnostic> {
+        if self.mechanism == Mechanism::Trampoline {
+            return Vec::new();
+        }
+        let frames = document.frames.iter().zip(&chain.frames);
+        frames.filter_map(|(place, frame)| self.kernel.beyond_registers(place, frame)).collect()
     }
 
     /// Those of each function on the way, that at its exit first, and then the gate: the order in which they are
@@ -201,7 +230,11 @@ impl Compiler {
             programs.push(chain_exit(&self.facts, &function)?);
             programs.push(chain_entry(&self.facts, &function, &predicates, GENERATION)?);
         }
-        programs.push(gate(&self.facts, &chain.target, &numbers.of_target(), GENERATION)?);
+        let target = match self.mechanism {
+            Mechanism::Trampoline => chain.target,
+            Mechanism::Kprobe => TargetFacts { hook: Hook::Kprobe { address: ADDRESS }, ..chain.target },
+        };
+        programs.push(gate(&self.facts, &target, &numbers.of_target(), GENERATION)?);
         Ok(programs)
     }
 }

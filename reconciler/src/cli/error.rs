@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error, io, path::PathBuf};
 
+use faultline_api::yaml::visible;
 use faultline_ebpf::facts::MissingFact;
 
 use super::explain::Name;
@@ -15,7 +16,7 @@ use crate::{
 pub(super) enum CliError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("cannot read {}", .0.iter().map(|(path, why)| format!("{path}: {why}")).collect::<Vec<_>>().join("; "))]
+    #[error("cannot read {}", .0.iter().map(|(path, why)| format!("{}: {why}", visible(path))).collect::<Vec<_>>().join("; "))]
     Unreadable(BTreeMap<String, String>),
     #[error("{} is not the BTF of a kernel: {why}", path.display())]
     Btf { path: PathBuf, why: String },

@@ -9,10 +9,12 @@ use std::{
 use faultline_api::{
     Code, Diagnostic, Experiment, Fault, Span,
     decode::{Content, Document, FramePlace, PredicatePlace},
+    predicate::parse,
 };
 use faultline_ebpf::{
     Target,
     btf::{Btf, Kind},
+    codegen::Hook,
     facts::{Facts, MissingFact, TargetFacts},
     predicate::{self, Function, Ir, Problems},
     symbol::{Modules, Objects, Symbol, Unresolved},
@@ -70,12 +72,28 @@ impl Kernel {
         Facts::from_btf(&self.btf)
     }
 
-    /// What is wrong with a document on this kernel.
+    /// What is wrong with a document on this kernel, or worth a warning; of a broken experiment, as far as the frames of
+    /// its call chain can be read.
     pub(super) fn problems(&self, document: &Document) -> Vec<Diagnostic> {
         match &document.content {
-            Content::Experiment(experiment) => self.resolve(document, experiment).err().unwrap_or_default(),
-            _ => Vec::new(),
+            Content::Experiment(experiment) => match self.resolve(document, experiment) {
+                Ok(chain) => chain.warnings(document),
+                Err(problems) => problems,
+            },
+            _ => document.frames.iter().filter_map(|frame| self.frame(frame).err()).flatten().collect(),
         }
+    }
+
+    /// That a kprobe cannot evaluate the predicate of a frame, where that is so.
+    pub(super) fn beyond_registers(&self, place: &FramePlace, frame: &Resolved) -> Option<Diagnostic> {
+        let kprobe = Hook::Kprobe { address: 0 };
+        let condition = frame.condition.as_ref()?;
+        if kprobe.finds(self.types_of(&frame.symbol), frame.symbol.id, condition) {
+            return None;
+        }
+        let place = place.predicate.as_ref()?;
+        let message = "a kprobe cannot evaluate it: it asks for a parameter that is not in a register";
+        Some(Diagnostic::error(Code::InvalidPredicate, place.span(), message))
     }
 
     /// What the functions and predicates of an experiment are on this kernel; else everything that is wrong there.
@@ -111,7 +129,10 @@ impl Kernel {
         let is_syscall = symbol.is_syscall();
         let function = Function { btf: self.types_of(&symbol), id: symbol.id, is_syscall };
         let condition = frame.predicate.as_ref().map(|place| condition(function, place)).transpose()?;
-        Ok(Resolved { symbol, condition })
+        let resolved = Resolved { symbol, condition };
+        // Functions of modules carry kprobes on every kernel.
+        let beyond = resolved.symbol.module.as_ref().and_then(|_| self.beyond_registers(frame, &resolved));
+        beyond.map_or(Ok(resolved), |problem| Err(vec![problem]))
     }
 }
 
@@ -124,6 +145,20 @@ pub(super) struct Chain {
     pub(super) target: TargetFacts,
     /// What must hold at its entry.
     pub(super) condition: Option<Ir>,
+}
+
+impl Chain {
+    /// Predicates that are the same for every call on this kernel. What their words alone decide was told before.
+    fn warnings(&self, document: &Document) -> Vec<Diagnostic> {
+        let conditions = self.frames.iter().map(|frame| &frame.condition).chain([&self.condition]);
+        let decided = |(frame, condition): (&FramePlace, &Option<Ir>)| {
+            let place = frame.predicate.as_ref()?;
+            let is_told = parse(&place.predicate.text).is_ok_and(|expr| expr.decided().is_some());
+            let holds = condition.as_ref()?.verdict()?;
+            (!is_told).then(|| place.decided(holds))
+        };
+        document.frames.iter().zip(conditions).filter_map(decided).collect()
+    }
 }
 
 /// A frame on one kernel.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,6 +14,7 @@ use faultline_api::{
     Code, Diagnostic, ExperimentId, Guardrail, Severity,
     decode::{Content, Document, FileDocuments, Skipped, decode},
     line_col,
+    yaml::visible,
 };
 use faultline_core::{
     review::Evaluator as _,
@@ -36,7 +38,7 @@ use crate::{
 /// Show every problem of every file, each with line, column and what to do
 ///
 /// With --btf, call chains are checked against a kernel, too: whether it has their functions and the one that
-/// fails, and whether predicates fit their parameters and its types.
+/// fails, whether predicates fit their parameters and its types, and whether any is the same for every call.
 ///
 /// Exit codes: 0 fine, also with warnings; 1 at least one error; 2 a path cannot be read.
 #[derive(Debug, Args)]
@@ -45,9 +47,10 @@ use crate::{
   faultline validate experiments/mount-enomem.yaml
   faultline validate experiments --btf /sys/kernel/btf/vmlinux
   faultline validate experiments --btf vmlinux.btf --btf nf_conntrack.btf
-  faultline validate experiments -o json")]
+  faultline validate experiments -o json
+  git show HEAD:experiments/mount-enomem.yaml | faultline validate -")]
 pub(super) struct Validate {
-    /// Files, and directories with everything beneath them
+    /// Files, and directories with everything beneath them; `-` for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Check call chains against the kernel with these types: a copy of its /sys/kernel/btf/vmlinux; with functions of
@@ -58,6 +61,9 @@ pub(super) struct Validate {
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }
+
+/// Standard input among the paths, and among the findings.
+const STANDARD_INPUT: (&str, &str) = ("-", "<stdin>");
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]
@@ -144,6 +150,10 @@ impl Validate {
 impl Validated {
     /// Reads a file or a directory; the inner error is the reason why it cannot be.
     fn path(&mut self, path: &Path) -> Result<Result<(), String>, CliError> {
+        let (input, shown) = STANDARD_INPUT;
+        if path == Path::new(input) {
+            return self.bounded(Path::new(shown), Ok(std::io::stdin()));
+        }
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => return Ok(Err(error.to_string())),
@@ -154,9 +164,17 @@ impl Validated {
         if !metadata.is_file() {
             return Ok(Err("it is neither a file nor a directory".to_owned()));
         }
-        // Bounded as a file of a source is.
+        self.bounded(path, fs::File::open(path))
+    }
+
+    /// One file, bounded as a file of a source is.
+    fn bounded(
+        &mut self,
+        path: &Path,
+        file: std::io::Result<impl Read>,
+    ) -> Result<Result<(), String>, CliError> {
         let limit = Limits::default().document_bytes;
-        match fs::File::open(path).and_then(|file| read_at_most(file, limit)) {
+        match file.and_then(|file| read_at_most(file, limit)) {
             Ok(Some(content)) => self.file(path, &content, &|_| Module::Unknown)?,
             Ok(None) => self.refused(path, &format!("it is larger than {limit} bytes")),
             Err(error) => return Ok(Err(error.to_string())),
@@ -280,8 +298,10 @@ impl Validated {
 
     fn error(&mut self, code: Code, path: &str, line: Option<u32>, message: String, help: Option<String>) {
         let place = line.map_or_else(|| path.to_owned(), |line| format!("{path}:{line}:1"));
-        let help_line = help.as_ref().map_or_else(String::new, |help| format!("  = help: {help}\n"));
-        self.rendered += &format!("error[{code}]: {message}\n  --> {place}\n{help_line}\n");
+        let help_line =
+            help.as_ref().map_or_else(String::new, |help| format!("  = help: {}\n", visible(help)));
+        let text = format!("error[{code}]: {}\n  --> {}\n", visible(&message), visible(&place));
+        self.rendered += &(text + &help_line + "\n");
         self.findings.push(Found {
             path: path.to_owned(),
             line,
@@ -305,7 +325,8 @@ impl Validated {
             many(count(Severity::Warning), "warning"),
         );
         if !self.skipped.is_empty() {
-            let kinds: Vec<_> = self.skipped.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            let kinds: Vec<_> =
+                self.skipped.iter().map(|(kind, count)| format!("{count} {}", visible(kind))).collect();
             text += &format!("skipped, of other kinds: {}\n", kinds.join(", "));
         }
         text

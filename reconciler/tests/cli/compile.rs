@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use snapbox::{
     assert_data_eq,
     cmd::{Command, OutputAssert},
@@ -122,6 +122,47 @@ fn json_holds_the_listings_of_the_text() {
             format!("; {} on {}, {} instructions", part("name"), part("attach"), program["instructions"])
         );
     }
+}
+
+#[test]
+fn json_holds_the_chain_and_the_values_of_the_text() {
+    let file = fs::read_to_string(fixture("compile/several.yaml")).unwrap();
+    let more = ["--experiment=chaos-testing/spellings", "-o", "json"];
+    let mut json: Value =
+        serde_json::from_str(&stdout(&compile(&[("several.yaml", &file)], &more).code(0))).unwrap();
+    json["experiments"][0].as_object_mut().unwrap().remove("programs");
+    let frame = |number: u16, function: &str, funcname: &str, predicate: u8, text: &str| {
+        let predicate = json!({"number": predicate, "text": text});
+        json!({"number": number, "function": function, "funcname": funcname, "predicate": predicate})
+    };
+    let [lookup, mount] = ["d_alloc_parallel", "__x64_sys_mount"];
+    let expected = json!([{
+        "experiment": "chaos-testing/spellings",
+        "file": "several.yaml",
+        "line": 15,
+        "callChain": [
+            frame(2, mount, "sys_mount", 2, "STRCMP(type, \"ext4\")"),
+            frame(1, lookup, lookup, 1, "STRNCMP(name->name, \"bananas\", 8)"),
+            frame(2, mount, "mount", 1, "STRCMP(dev_name, \"/dev/sda\")"),
+            frame(1, lookup, lookup, 2, "name->len < 8"),
+        ],
+        "target": {"function": "should_failslab", "answer": -12, "predicate": null},
+        "probability": 100,
+        "times": 100,
+        "duration": "1m0s",
+    }]);
+    assert_eq!(json["experiments"], expected);
+}
+
+#[test]
+fn a_predicate_that_kprobes_cannot_evaluate_is_an_error_of_theirs_alone() {
+    let request = "{failtype: 0, times: 1, callchain: [{funcname: takes_seven, predicate: g == 1}]}";
+    let files = experiment("seventh", request);
+    let files = [("seventh.yaml", files.as_str())];
+    compile(&files, &[]).code(0);
+    let text = stdout(&compile(&files, &["--mechanism=kprobe"]).code(1));
+    let told = "error[invalid-predicate]: a kprobe cannot evaluate it: it asks for a parameter that is not in a register\n";
+    assert!(text.starts_with(told), "{text}");
 }
 
 #[test]

@@ -25,7 +25,23 @@ pub(crate) fn none() -> Vec<u8> {
     BtfBuilder::new().build()
 }
 
+/// A module of the first of these kernels, with a function of its own and one that the kernel has too.
+pub(crate) fn module() -> Vec<u8> {
+    let kernel = kernel(true);
+    let mut module = BtfBuilder::module(&kernel);
+    let int = module.int("short unsigned int", 2);
+    let codec = module.structure("hda_codec", 8, &[("addr", int, 16)]);
+    let codec = module.pointer(codec);
+    module.function("hda_probe", &[("codec", codec)]);
+    module.function("d_alloc_parallel", &[("codec", codec)]);
+    module.build()
+}
+
 fn types(has_failslab: bool) -> Vec<u8> {
+    kernel(has_failslab).build()
+}
+
+fn kernel(has_failslab: bool) -> BtfBuilder {
     let mut builder = BtfBuilder::new();
     let byte = builder.int("unsigned char", 1);
     let u32 = builder.int("unsigned int", 4);
@@ -60,7 +76,9 @@ fn types(has_failslab: bool) -> Vec<u8> {
     builder.function("d_alloc_parallel", &[("parent", dentry), ("name", qstr)]);
     builder.function("__x64_sys_mount", &[("regs", registers)]);
     cgroups(&mut builder, u32, u64);
-    builder.build()
+    let seven: Vec<_> = ["a", "b", "c", "d", "e", "f", "g"].map(|name| (name, u32)).to_vec();
+    builder.function("takes_seven", &seven);
+    builder
 }
 
 /// What programs must know of a kernel's cgroups and interrupts.

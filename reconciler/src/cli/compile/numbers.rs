@@ -9,10 +9,14 @@ use faultline_ebpf::{
     predicate::Ir,
 };
 
+use super::Mechanism;
 use crate::cli::kernel::{Chain, Resolved};
 
 /// Where a function is, only a running kernel knows.
-const ADDRESS: u64 = 0;
+pub(super) const ADDRESS: u64 = 0;
+
+/// And how long it is.
+const SIZE: u32 = 0;
 
 /// Predicates of one program. An agent numbers them in this order.
 type Predicates<'a> = BTreeMap<&'a Predicate, &'a Ir>;
@@ -27,7 +31,7 @@ pub(super) struct Numbers<'a> {
 
 impl<'a> Numbers<'a> {
     /// Functions are numbered in the alphabetical order of their names as they are written, as agents do.
-    pub(super) fn of(experiment: &'a Experiment, chain: &'a Chain) -> Self {
+    pub(super) fn of(experiment: &'a Experiment, chain: &'a Chain, mechanism: Mechanism) -> Self {
         let mut frames: Vec<_> = experiment.call_chain.frames.iter().zip(&chain.frames).collect();
         frames.sort_by_key(|(frame, _)| frame.function.as_str());
         let mut functions = BTreeMap::new();
@@ -36,11 +40,11 @@ impl<'a> Numbers<'a> {
             let (_, predicates) = functions.entry(symbol.to_string()).or_insert_with(|| {
                 let (name, number) = (symbol.to_string(), next);
                 next += 1;
-                let hook = match symbol.module {
-                    None => Hook::Trampoline { btf_id: symbol.id },
-                    Some(_) => Hook::Kprobe { address: ADDRESS },
+                let (hook, span) = match (&symbol.module, mechanism) {
+                    (None, Mechanism::Trampoline) => (Hook::Trampoline { btf_id: symbol.id }, SITE_SPAN),
+                    _ => (Hook::Kprobe { address: ADDRESS }, SIZE),
                 };
-                (ChainFunction { name, number, hook, address: ADDRESS, span: SITE_SPAN }, Predicates::new())
+                (ChainFunction { name, number, hook, address: ADDRESS, span }, Predicates::new())
             });
             predicates.extend(frame.predicate.as_ref().zip(condition.as_ref()));
         }
