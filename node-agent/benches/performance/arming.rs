@@ -26,23 +26,29 @@ const LEASE: Duration = Duration::from_secs(600);
 pub(crate) struct Armed {
     /// The start of the agent, until it speaks with the reconciler.
     start: Cost,
-    /// The mean of several applies.
-    pub(crate) apply: Cost,
+    /// The first apply: nothing is known of its chain.
+    pub(crate) first: Cost,
+    /// The mean of several more of the same.
+    again: Cost,
     pub(crate) memory: Memory,
 }
 
 /// Prints two tables.
 pub(crate) fn measure(ground: &Ground) {
-    let Armed { start, apply, memory } = arm(ground);
+    let Armed { start, first, again, memory } = arm(ground);
     table::print(
         "Arming a chain of one",
         &["the agent", "instructions", "in user space", "in the kernel"],
-        &[start.row("its start, with a trial of every gate"), apply.row("an apply, start to armed")],
+        &[
+            start.row("its start, with a trial of every gate"),
+            first.row("an apply, start to armed"),
+            again.row("the same again, disarmed meanwhile"),
+        ],
     );
     table::print("The agent's memory", &["while armed", "MiB"], &memory.rows("`faultline-agent`"));
 }
 
-/// Runs the agent, and has it arm and disarm the same probe.
+/// Runs the agent, and has it arm and disarm the same probe again and again.
 pub(crate) fn arm(ground: &Ground) -> Armed {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -57,9 +63,9 @@ pub(crate) fn arm(ground: &Ground) -> Armed {
         let cgroup = ground.cgroup("armed");
         let mut applies = Applies { session, counter: 0, agent: &own, target: Worker::start(&cgroup) };
         let path = cgroup.strip_prefix("/sys/fs/cgroup").unwrap().display().to_string();
-        let apply = applies.mean(&path).await;
+        let (first, again) = applies.measure(&path).await;
         let memory = Memory::of(agent.0.id());
-        Armed { start, apply, memory }
+        Armed { start, first, again, memory }
     })
 }
 
@@ -71,20 +77,27 @@ struct Applies<'a> {
 }
 
 impl Applies<'_> {
-    /// Ends armed.
-    async fn mean(&mut self, cgroup: &str) -> Cost {
-        let mut armed = probe("bench", "armed");
-        armed.target.cgroup = Some(cgroup.to_owned());
+    /// The first, and the mean of the others. Ends armed.
+    async fn measure(&mut self, cgroup: &str) -> (Cost, Cost) {
+        let first = self.arm(cgroup).await;
         let mut sum = Cost::default();
         for _ in 0..APPLIES {
-            self.apply(&[]).await;
-            assert!(!self.target.lacks_memory_for_a_mount(), "nothing is armed");
-            let before = Cost::of(self.agent);
-            self.apply(std::slice::from_ref(&armed)).await;
-            sum = sum + (Cost::of(self.agent) - before);
-            assert!(self.target.lacks_memory_for_a_mount(), "the probe is armed");
+            sum = sum + self.arm(cgroup).await;
         }
-        sum / f64::from(APPLIES)
+        (first, sum / f64::from(APPLIES))
+    }
+
+    /// From disarmed to armed.
+    async fn arm(&mut self, cgroup: &str) -> Cost {
+        let mut armed = probe("bench", "armed");
+        armed.target.cgroup = Some(cgroup.to_owned());
+        self.apply(&[]).await;
+        assert!(!self.target.lacks_memory_for_a_mount(), "nothing is armed");
+        let before = Cost::of(self.agent);
+        self.apply(&[armed]).await;
+        let cost = Cost::of(self.agent) - before;
+        assert!(self.target.lacks_memory_for_a_mount(), "the probe is armed");
+        cost
     }
 
     /// Returns when the agent says that it is done.

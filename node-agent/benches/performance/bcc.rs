@@ -49,7 +49,7 @@ pub(crate) fn compare(ground: &Ground) {
     let rows = [
         ("a bystander's slab allocation, instructions", own, theirs, whole as fn(f64) -> String),
         ("the same, of the floor", own / floor, theirs / floor, |figure| times(figure, 1.0)),
-        ("start to armed, instructions", armed.apply.total, inject.cost.total, millions),
+        ("start to armed, instructions", armed.first.total, inject.cost.total, millions),
         ("resident while armed, MiB", armed.memory.resident, inject.memory.resident, mebibytes),
         ("peak, MiB", armed.memory.peak, inject.memory.peak, mebibytes),
     ];

@@ -1,6 +1,6 @@
 //! The chain functions in use: each carries an entry and an exit program, whatever the number of probes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use faultline_api::Predicate;
@@ -35,7 +35,8 @@ const CROWDED: &str = "as many programs as the kernel allows on one function, 38
 /// out by tags and stack.
 #[derive(Debug)]
 struct Function {
-    entry: Live,
+    /// `None` until it is given one with its predicates.
+    entry: Option<Live>,
     exit: Live,
     at: ChainFunction,
     symbol: Symbol,
@@ -45,6 +46,19 @@ struct Function {
     predicates: Predicates,
 }
 
+/// The programs of a function that no chain names any more, detached. Its number stays its own.
+#[derive(Debug)]
+struct Idle {
+    entry: Arc<Loaded>,
+    exit: Arc<Loaded>,
+    at: ChainFunction,
+    predicates: Predicates,
+}
+
+/// How many functions stay loaded when no chain names them any more: an experiment that comes again does not have the
+/// verifier look at the same programs again.
+const MOST_IDLE: usize = 16;
+
 /// All functions in use.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
@@ -53,6 +67,8 @@ pub(super) struct Functions {
     live: BTreeMap<u64, Function>,
     /// What the names in chains mean.
     meant: BTreeMap<String, u64>,
+    /// Those that were in use, the latest last. None is in a module: it could be elsewhere by now.
+    idle: VecDeque<Idle>,
     /// Those whose modules are gone. Probes in force may wait for their numbers until the converge is over.
     gone: Vec<Function>,
     /// Calls per second and CPU that a function may have when it is first wanted; absent: any number.
@@ -122,21 +138,28 @@ impl Functions {
         let mut resolved = Resolved::new();
         let known: BTreeSet<u64> = self.live.keys().copied().collect();
         let found = if fresh.is_empty() { Vec::new() } else { look_up(&fresh, ground.types, ground.symbols) };
+        let mut strangers = BTreeMap::new();
         for (name, found) in found {
-            match found.and_then(|found| self.meet(&name, found, ground)) {
-                Ok(address) => drop(self.meant.insert(name, address)),
+            match found {
+                Ok(found) => {
+                    self.meant.insert(name, found.address);
+                    strangers.insert(found.address, found);
+                }
                 Err(error) => drop(resolved.insert(name, Err(error))),
             }
         }
-        resolved.extend(self.turn_away_hot(&known));
         // Several names may mean one function: it is given the predicates of all at once.
         for (address, names) in self.names(wanted) {
             let all = names.iter().filter_map(|name| wanted.get(name)).flatten().copied().collect();
-            if let Some(function) = self.live.get_mut(&address) {
-                let carried = function.carry(&all, ground);
-                resolved.extend(names.iter().map(|name| ((*name).to_owned(), carried.clone())));
-            }
+            let carried = match (self.live.get_mut(&address), strangers.get(&address), names.as_slice()) {
+                (Some(function), ..) => function.carry(&all, ground),
+                (None, Some(found), [name, ..]) => self.meet(name, found, &all, ground),
+                _ => continue,
+            };
+            resolved.extend(names.iter().map(|name| ((*name).to_owned(), carried.clone())));
         }
+        self.meant.retain(|_, address| self.live.contains_key(address));
+        resolved.extend(self.turn_away_hot(&known));
         resolved
     }
 
@@ -158,14 +181,11 @@ impl Functions {
     /// Detaches what is not `known` and called too often. All are measured at once, before any probe refers to them.
     fn turn_away_hot(&mut self, known: &BTreeSet<u64>) -> Resolved {
         let Some(hottest) = self.hottest else { return Resolved::new() };
-        let is_new = |address: &u64| !known.contains(address);
-        let newcomers =
-            self.live.iter().filter(|(address, _)| is_new(address)).map(|(address, function)| Newcomer {
-                address: *address,
-                btf_id: function.symbol.id,
-                name: &function.at.name,
-                entry: &function.entry,
-            });
+        let newcomers = self.live.iter().filter(|(address, _)| !known.contains(address));
+        let newcomers = newcomers.filter_map(|(address, function)| {
+            let (btf_id, name) = (function.symbol.id, &function.at.name);
+            Some(Newcomer { address: *address, btf_id, name, entry: function.entry.as_ref()? })
+        });
         let newcomers: Vec<_> = newcomers.collect();
         let hot = if newcomers.is_empty() { Vec::new() } else { too_hot(newcomers, hottest) };
         let mut refused = Resolved::new();
@@ -189,40 +209,68 @@ impl Functions {
         names
     }
 
-    /// A function that was found carries its programs from now on, as yet without predicates.
-    fn meet(&mut self, name: &str, found: Found, ground: &mut Ground<'_>) -> Result<u64, ProbeError> {
-        if !self.live.contains_key(&found.address) {
-            let function = self.attach(name, &found, ground)?;
-            self.live.insert(found.address, function);
-        }
-        Ok(found.address)
+    /// A function that was found carries its programs from now on.
+    fn meet(
+        &mut self,
+        name: &str,
+        found: &Found,
+        wanted: &BTreeSet<&Predicate>,
+        ground: &mut Ground<'_>,
+    ) -> Result<Carried, ProbeError> {
+        let (function, predicates) = self.attach(name, found, wanted, ground)?;
+        let carried = function.carried(predicates);
+        self.live.insert(found.address, function);
+        Ok(carried)
     }
 
     /// Detaches all but the `used` ones.
     pub(super) fn keep(&mut self, used: &BTreeSet<&str>) {
         self.meant.retain(|name, _| used.contains(name.as_str()));
-        self.live.retain(|address, _| self.meant.values().any(|meant| meant == address));
+        let is_unused = |address: &u64, _: &mut Function| !self.meant.values().any(|meant| meant == address);
+        self.idle.extend(self.live.extract_if(.., is_unused).filter_map(|(_, function)| function.detach()));
+        self.idle.drain(..self.idle.len().saturating_sub(MOST_IDLE));
         self.gone.clear();
     }
 
     /// The programs attached.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Live> {
-        self.live.values().flat_map(|function| [&function.entry, &function.exit])
+        self.live.values().flat_map(|function| function.entry.iter().chain([&function.exit]))
     }
 
     /// The one that it had before its module was loaded anew, which probes in force wait for; or else a free one.
-    fn number(&self, symbol: &Symbol) -> Option<u16> {
+    fn number(&mut self, symbol: &Symbol) -> Option<u16> {
+        let number = self.unused_number(symbol);
+        if number.is_some() {
+            return number;
+        }
+        self.idle.clear();
+        self.unused_number(symbol)
+    }
+
+    fn unused_number(&self, symbol: &Symbol) -> Option<u16> {
         let is_same = |function: &&Function| {
             (&function.symbol.name, &function.symbol.module) == (&symbol.name, &symbol.module)
         };
         let all = || self.live.values().chain(&self.gone);
-        let taken: BTreeSet<u16> = all().map(|function| function.at.number).collect();
+        let idle = self.idle.iter().map(|idle| idle.at.number);
+        let taken: BTreeSet<u16> = all().map(|function| function.at.number).chain(idle).collect();
         let before = self.gone.iter().find(is_same).map(|function| function.at.number);
         before.or_else(|| (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number)))
     }
 
     /// By a trampoline, or else by kprobes.
-    fn attach(&self, name: &str, found: &Found, ground: &mut Ground<'_>) -> Result<Function, ProbeError> {
+    fn attach(
+        &mut self,
+        name: &str,
+        found: &Found,
+        wanted: &BTreeSet<&Predicate>,
+        ground: &mut Ground<'_>,
+    ) -> Result<(Function, Numbers), ProbeError> {
+        let again = self.idle.iter().position(|idle| idle.at.address == found.address);
+        let again = again.and_then(|nth| self.idle.remove(nth));
+        if let Some(attached) = again.and_then(|idle| idle.attach(found, wanted, ground)) {
+            return Ok(attached);
+        }
         let full = ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) };
         let number = self.number(&found.symbol).ok_or(full)?;
         let Found { ref symbol, address, .. } = *found;
@@ -232,7 +280,7 @@ impl Functions {
             (UNDESCRIBED, _) => Err("fentry/fexit: the kernel's types do not describe it".to_owned()),
             (_, true) => Err(FORCED.to_owned()),
             _ if symbol.module.is_some() => Err(HOLDS_MODULES.to_owned()),
-            _ => Self::pair(found, at(hook, SITE_SPAN), Mechanism::Trampoline, ground)
+            _ => Function::pair(found, at(hook, SITE_SPAN), Mechanism::Trampoline, wanted, ground)
                 .map_err(|error| format!("fentry/fexit: {}", reason(&error))),
         };
         trampoline.or_else(|instead| {
@@ -243,36 +291,71 @@ impl Functions {
             kprobes::traced(&symbol.name).map_err(|error| refused(error.to_owned()))?;
             let span = ground.symbols.size(address);
             let mechanism = Mechanism::Kprobes { instead: instead.clone() };
-            Self::pair(found, at(Hook::Kprobe { address }, span), mechanism, ground)
+            Function::pair(found, at(Hook::Kprobe { address }, span), mechanism, wanted, ground)
                 .map_err(|error| refused(error.to_string()))
         })
     }
+}
 
+impl Idle {
+    /// Attaches both programs again, where the entry program has all predicates that are wanted. `None`: they are of no
+    /// use. The generation of the entry program still stands: no other has had the number since.
+    fn attach(
+        self,
+        found: &Found,
+        wanted: &BTreeSet<&Predicate>,
+        ground: &mut Ground<'_>,
+    ) -> Option<(Function, Numbers)> {
+        let numbers = self.predicates.numbers(wanted)?;
+        let exit = ground.attach_loaded(&self.exit).ok()?;
+        let entry = Some(ground.attach_loaded(&self.entry).ok()?);
+        let Found { symbol, module, .. } = found.clone();
+        let Self { at, predicates, .. } = self;
+        let mechanism = Mechanism::Trampoline;
+        Some((Function { entry, exit, at, symbol, module, mechanism, predicates }, numbers))
+    }
+}
+
+impl Function {
     /// The exit program first: the other way round, activations under way would leave records behind.
     fn pair(
         found: &Found,
         at: ChainFunction,
         mechanism: Mechanism,
+        wanted: &BTreeSet<&Predicate>,
         ground: &mut Ground<'_>,
-    ) -> Result<Function, AttachError> {
+    ) -> Result<(Self, Numbers), AttachError> {
         let (_, exit) = ground.attach(|facts, _| chain_exit(facts, &at))?;
-        let (generation, entry) =
-            ground.attach(|facts, generation| chain_entry(facts, &at, &[], generation))?;
-        ground.maps.globals.store(Unit::Function(at.number).offset(), generation);
         let Found { symbol, module, .. } = found.clone();
-        Ok(Function { entry, exit, at, symbol, module, mechanism, predicates: Predicates::default() })
+        let predicates = Predicates::default();
+        let mut function = Self { entry: None, exit, at, symbol, module, mechanism, predicates };
+        let numbers = function.renew(wanted, ground)?;
+        Ok((function, numbers))
     }
-}
 
-impl Function {
-    /// Its number, and those of the predicates that are wanted. The entry program is replaced where it lacks some: the
-    /// new one is attached, takes over, and only then the old one goes. The exit program stays as it is.
+    /// Its number, and those of the predicates that are wanted.
     fn carry(
         &mut self,
         wanted: &BTreeSet<&Predicate>,
         ground: &mut Ground<'_>,
     ) -> Result<Carried, ProbeError> {
-        let Self { entry, at, symbol, mechanism, predicates, .. } = self;
+        let numbers = self.renew(wanted, ground).map_err(|error| not_attachable(&self.at.name, &error))?;
+        Ok(self.carried(numbers))
+    }
+
+    fn carried(&self, predicates: Numbers) -> Carried {
+        let point = AttachPoint { function: self.at.name.clone(), mechanism: self.mechanism.clone() };
+        Carried { number: self.at.number, predicates, point }
+    }
+
+    /// The entry program is replaced where it lacks predicates that are wanted: the new one is attached, takes over, and
+    /// only then the old one goes. The exit program stays as it is.
+    fn renew(
+        &mut self,
+        wanted: &BTreeSet<&Predicate>,
+        ground: &mut Ground<'_>,
+    ) -> Result<Numbers, AttachError> {
+        let Self { entry, at, symbol, predicates, .. } = self;
         let types = ground.types;
         let is_syscall = symbol.is_syscall();
         let compile = |predicate: &Predicate| {
@@ -287,15 +370,19 @@ impl Function {
         let attach = |predicates: &[_]| {
             ground.attach(|facts, generation| chain_entry(facts, at, predicates, generation))
         };
-        let renewed = predicates
-            .renew(true, wanted, compile, attach)
-            .map_err(|error| not_attachable(&at.name, &error))?;
+        let renewed = predicates.renew(entry.is_some(), wanted, compile, attach)?;
         if let Some((generation, live)) = renewed.program {
             ground.maps.globals.store(Unit::Function(at.number).offset(), generation);
-            *entry = live;
+            *entry = Some(live);
         }
-        let point = AttachPoint { function: at.name.clone(), mechanism: mechanism.clone() };
-        Ok(Carried { number: at.number, predicates: renewed.numbers, point })
+        Ok(renewed.numbers)
+    }
+
+    /// Its programs, to be attached another time; none of those that are to be had in one place only until then.
+    fn detach(self) -> Option<Idle> {
+        let Self { entry, exit, at, predicates, mechanism, .. } = self;
+        let idle = Idle { entry: entry?.detach(), exit: exit.detach(), at, predicates };
+        (mechanism == Mechanism::Trampoline).then_some(idle)
     }
 }
 

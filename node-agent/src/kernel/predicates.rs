@@ -49,6 +49,14 @@ pub(super) struct Renewed {
 }
 
 impl Predicates {
+    /// The numbers of the predicates that are wanted, where there are all of them.
+    pub(super) fn numbers(&self, wanted: &BTreeSet<&Predicate>) -> Option<Numbers> {
+        let number = |predicate: &&Predicate| {
+            Some(((*predicate).clone(), Ok(self.compiled.0.get(*predicate)?.number)))
+        };
+        wanted.iter().map(number).collect()
+    }
+
     /// Sees to it that a program has the predicates that are wanted: compiles those that are new, and attaches the
     /// program anew. Those that nothing wants any more go at that occasion.
     ///

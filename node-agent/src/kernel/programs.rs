@@ -161,6 +161,11 @@ impl Live {
         Loaded::load(program, maps)?.attach()
     }
 
+    /// It can be attached again.
+    pub(super) fn detach(self) -> Arc<Loaded> {
+        self.loaded
+    }
+
     /// How often it ran while runs were counted.
     pub(super) fn runs(&self) -> Result<u64, BpfError> {
         sys::program_runs(self.loaded.program.as_fd())

@@ -4,7 +4,7 @@ use std::fs;
 
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::counter;
-use faultline_node_agent::kernel::{CallCounter, Kernel};
+use faultline_node_agent::kernel::{CallCounter, Kernel, ProbeSpec};
 
 use crate::world::{Vary, World, failing_mounts};
 
@@ -37,4 +37,26 @@ fn the_symbol_table_is_read_again_only_for_names_that_take_a_closer_look() {
     let unknown = failing_mounts(&target).frames(&["path_muont"]);
     world.engine.converge(&[unknown])[0].result.as_ref().unwrap_err();
     assert_ne!(readings.total(), 0);
+}
+
+#[test]
+fn a_chain_that_comes_again_and_a_gate_that_was_tried_are_not_verified_again() {
+    let Some(mut world) = World::new() else { return };
+    let (target, mut victim) = world.container("target");
+    let verified = count("bpf_check");
+    let mut fresh = |world: &mut World, spec: &ProbeSpec| {
+        let before = verified.total();
+        world.arm(std::slice::from_ref(spec));
+        let after = verified.total();
+        assert_eq!(victim.ask("mount 5 1").failed, 5);
+        world.arm(&[]);
+        assert_eq!(victim.ask("mount 5 1").failed, 0);
+        after - before
+    };
+    let plain = failing_mounts(&target).frames(&["path_mount"]);
+    let picky = plain.clone().when("flags != 4242");
+    assert_eq!(fresh(&mut world, &plain), 4, "entry, exit, and two that follow cgroups");
+    assert_eq!(fresh(&mut world, &plain), 2, "those two");
+    assert_eq!(fresh(&mut world, &picky), 4, "its entry has a predicate now");
+    assert_eq!([&picky, &plain].map(|spec| fresh(&mut world, spec)), [2, 2], "which nothing has to ask for");
 }

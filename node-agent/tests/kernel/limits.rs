@@ -12,6 +12,16 @@ const FEW: u64 = 50;
 /// Calls it until the victim is dropped.
 const WORK: &str = "try-for 3600000 1";
 
+/// Work does not begin at once.
+fn wait_for_calls(function: &str) {
+    let btf = Btf::parse(std::fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
+    let id = btf.functions(function).next().unwrap();
+    let calls = CallCounter::attach(&counter(function, id).unwrap()).unwrap();
+    while calls.total() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_function_that_is_called_all_the_time_is_refused_with_its_rate_and_others_are_not() {
     let Some(mut world) = World::new() else { return };
@@ -22,6 +32,7 @@ fn a_function_that_is_called_all_the_time_is_refused_with_its_rate_and_others_ar
     let hot = failing_mounts(&target).frames(&["path_mount"]);
     let quiet = failing_mounts(&target).frames(&["__x64_sys_pivot_root"]);
     busy.order(WORK);
+    wait_for_calls("path_mount");
     let outcomes = world.engine.converge(&[hot.clone(), quiet.clone()]);
     let Err(ProbeError::Hot { name, rate, hottest }) = &outcomes[0].result else { panic!("{outcomes:?}") };
     assert_eq!((name.as_str(), *hottest), ("path_mount", FEW));
