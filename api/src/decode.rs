@@ -2,6 +2,7 @@
 
 mod annotations;
 mod call_chain;
+mod exceptions;
 mod fields;
 mod findings;
 mod guardrail;

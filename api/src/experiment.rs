@@ -46,6 +46,8 @@ pub struct Annotations {
     pub owner: Option<String>,
     /// `ticket`.
     pub ticket: Option<String>,
+    /// `expires-at`: for guardrails, which may refuse what has none or is past it.
+    pub expires_at: Option<jiff::Timestamp>,
 }
 
 /// How many of the eligible pods are hit. Percentages round up.

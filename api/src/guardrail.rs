@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Fault;
+use crate::{ExperimentId, Fault, glob, selector::LabelSelector};
 
 /// One `Guardrail` document, validated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,42 @@ pub struct Guardrail {
     pub settings: serde_json::Value,
     /// Added to each denial.
     pub message: Option<String>,
+    /// Experiments that it does not act on for a while.
+    pub exceptions: Vec<Exception>,
+}
+
+impl Guardrail {
+    /// Whether it may come to be decided only where the targets are known, whether this is asked about something.
+    #[must_use]
+    pub fn needs_targets(&self) -> bool {
+        self.matches.needs_targets() || self.exclude.as_ref().is_some_and(Match::needs_targets)
+    }
+}
+
+/// Leave from a guardrail: until it runs out, what the guardrail says of these experiments is shown and not obeyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Exception {
+    /// Globs, each one over the namespace, a slash, and one over the name; never empty.
+    pub experiments: Vec<String>,
+    /// The first instant at which it no longer holds.
+    pub expires_at: jiff::Timestamp,
+    /// Why it was granted.
+    pub reason: String,
+    /// Where that was agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+}
+
+impl Exception {
+    /// Whether it is about `experiment`, in force or not.
+    #[must_use]
+    pub fn is_about(&self, experiment: &ExperimentId) -> bool {
+        self.experiments.iter().any(|pattern| {
+            let (namespace, name) = pattern.split_once('/').unwrap_or((pattern, ""));
+            glob(namespace, &experiment.namespace) && glob(name, &experiment.name)
+        })
+    }
 }
 
 /// What a verdict leads to.
@@ -47,4 +83,18 @@ pub struct Match {
     pub failtypes: Vec<Fault>,
     /// Names of sources.
     pub sources: Vec<String>,
+    /// Labels of a target's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// Labels of a target's pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_selector: Option<LabelSelector>,
+}
+
+impl Match {
+    /// Whether it can be decided only where the targets are known.
+    #[must_use]
+    pub const fn needs_targets(&self) -> bool {
+        self.namespace_selector.is_some() || self.label_selector.is_some()
+    }
 }

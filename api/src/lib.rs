@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod effective;
 pub mod experiment;
+mod glob;
 pub mod guardrail;
 pub mod identity;
 pub mod predicate;
@@ -23,6 +24,7 @@ pub use diagnostic::{Code, Diagnostic, LineColumn, Lines, Severity, Span, line_c
 pub use duration::GoDuration;
 pub use effective::{EffectiveValue, effective_values};
 pub use experiment::{CallChain, Experiment, Fault, Frame, Mode, Percent, Predicate};
+pub use glob::glob;
 pub use guardrail::{Guardrail, GuardrailMode};
 pub use identity::{ExperimentId, Kind, Place};
 pub use run::{Reason, RunState};

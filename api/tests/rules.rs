@@ -62,8 +62,7 @@ fn a_guardrail_with_an_error_that_could_loosen_it_is_broken() {
 
 #[test]
 fn an_error_that_would_narrow_a_guardrail_leaves_it_in_force_for_everything() {
-    for narrowing in ["match: { namespace: [a] }", "match:", "exclude: { failtypes: [9] }", "exceptions: []"]
-    {
+    for narrowing in ["match: { namespace: [a] }", "match:", "exclude: { failtypes: [9] }", "exceptions:"] {
         let source = format!("{GUARDRAIL}  {narrowing}\n");
         let Content::Guardrail(guardrail) = content(&source) else { panic!("{narrowing}") };
         assert_eq!(

@@ -1,6 +1,9 @@
 //! Stage 6: what the guardrails say once targets are known, one run after the other.
 
-use std::{collections::BTreeSet, mem};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use faultline_api::{Reason, RunState, Tightening};
 use jiff::Timestamp;
@@ -9,11 +12,15 @@ use crate::{
     defaults::Defaults,
     due::{Candidate, Step, WhyNot, complete},
     effective::Effective,
-    judge::{Asked, Guard, Judged, Outcome, Subject, is_asked, prepare, review},
+    inventory::Inventory,
+    judge::{
+        Asked, Concern, Guard, Hearing, Judged, Labelled, Outcome, Subject, Targets, VerdictCache, concern,
+        prepare, review,
+    },
     ledger::Run,
     parse::Declared,
-    review::{Active, Admission, Evaluator, Moment, Operation, SelectedTarget},
-    select::{Selected, SelectedRun, Selection},
+    review::{Active, Admission, Evaluator, Moment, Operation, Review, SelectedTarget},
+    select::{Selected, SelectedRun, Selection, SlotTarget},
 };
 
 /// The runs that are left.
@@ -25,23 +32,26 @@ pub struct Admitted<'a> {
     pub runs: Vec<SelectedRun<'a>>,
     /// As in [`Selected`], with the newcomers that were not admitted.
     pub why_nots: Vec<WhyNot>,
-    /// As in [`Selected`].
+    /// When the inventory was observed; `None`: there is none, and nothing was selected.
     pub observed_at: Option<Timestamp>,
 }
 
 /// Asks about the running first, by start, then the others, by instant and name. Each admission is active for
-/// the next question, so that no newcomer evicts a runner.
+/// the next question, so that no newcomer evicts a runner. `cache` is the one that documents were judged with: this is
+/// where its pass ends.
 #[must_use]
 pub fn admit<'a>(
     selected: Selected<'a>,
     evaluator: &dyn Evaluator,
+    cache: &mut VerdictCache,
     defaults: &Defaults,
     now: Timestamp,
 ) -> Admitted<'a> {
-    let Selected { judged, mut runs, mut why_nots, observed_at } = selected;
+    let Selected { judged, mut runs, mut why_nots, inventory } = selected;
     let mut guardrails = prepare(&judged.parsed.guardrails, evaluator);
-    guardrails.retain(|asked| asked.speaks_at(Moment::Admit));
-    let mut court = Court { guardrails, evaluator, defaults, now, active: Vec::new() };
+    guardrails.retain(|asked| asked.speaks_at(Moment::Admit) || asked.needs_targets());
+    let namespaces = inventory.map(Inventory::labels_of_namespaces).unwrap_or_default();
+    let mut court = Court { guardrails, namespaces, evaluator, cache, defaults, now, active: Vec::new() };
     runs.sort_by(|a, b| order(a).cmp(&order(b)));
     runs.retain_mut(|run| match court.hear(run) {
         Ok(()) => true,
@@ -51,7 +61,8 @@ pub fn admit<'a>(
         }
     });
     runs.sort_by(|a, b| a.candidate.key.cmp(&b.candidate.key));
-    Admitted { judged, runs, why_nots, observed_at }
+    court.cache.forget_unused();
+    Admitted { judged, runs, why_nots, observed_at: inventory.map(|inventory| inventory.observed_at) }
 }
 
 /// Runs that started come first.
@@ -64,7 +75,10 @@ fn order<'r>(run: &'r SelectedRun<'_>) -> (bool, Timestamp, &'r crate::ledger::R
 struct Court<'c> {
     /// Those that have something to say now.
     guardrails: Vec<Asked<'c>>,
+    /// Labels of every namespace of the inventory.
+    namespaces: BTreeMap<&'c str, BTreeMap<String, String>>,
     evaluator: &'c dyn Evaluator,
+    cache: &'c mut VerdictCache,
     defaults: &'c Defaults,
     now: Timestamp,
     /// Lent to each question and taken back: it grows with every admission, and copies of it would grow with their
@@ -91,41 +105,41 @@ impl Court<'_> {
     }
 
     fn ask(&mut self, declared: &Declared, candidate: &mut Candidate<'_>, selection: &Selection) -> Outcome {
-        let namespaces = selection.targets.iter().map(|target| target.target.namespace.as_str()).collect();
-        let subject =
-            Subject { namespaces, fault: declared.experiment.fault, source: &declared.place.source };
-        if !self.guardrails.iter().any(|asked| is_asked(asked.bound, &subject)) {
+        let targets = Targets::Are(selection.targets.iter().map(|target| self.labelled(target)).collect());
+        let subject = Subject { targets, fault: declared.experiment.fault, source: &declared.place.source };
+        let concerned: Vec<_> =
+            self.guardrails.iter().filter(|asked| concern(asked.bound, &subject) == Concern::Asked).collect();
+        if concerned.is_empty() {
             return Outcome::Admit(Tightening::default());
         }
         let run = &candidate.run;
         let values = Effective::of(&declared.experiment, &run.tightened, self.defaults, run.started);
-        let admission = self.admission(selection);
-        let mut review = review(declared, operation(candidate.step));
-        review.admission = Some(admission);
+        let hearing = Hearing { experiment: &declared.experiment.id, values: &values, now: self.now };
+        let operation = operation(candidate.step);
+        let document = review(declared, operation);
+        // Only now is it known that these are meant. They are asked about the document as the others were.
+        let mut judge = |guard: &Guard<'_>| {
+            self.cache.evaluate(guard, declared, operation, || guard.evaluate(self.evaluator, &document))
+        };
+        let unselected = Subject::of_document(&declared.experiment, &declared.place.source);
+        let late =
+            concerned.iter().filter(|asked| concern(asked.bound, &unselected) == Concern::NeedsTargets);
+        let mut verdicts: Vec<_> =
+            late.filter_map(|asked| asked.ask(Moment::Judge, &hearing, &mut judge)).collect();
+        let admission = admission(selection, self.now, self.defaults, mem::take(&mut self.active));
+        let review = Review { admission: Some(admission), ..document };
         let mut evaluate = |guard: &Guard<'_>| guard.evaluate(self.evaluator, &review);
-        let asked = self.guardrails.iter().filter(|asked| is_asked(asked.bound, &subject));
-        let verdicts: Vec<_> =
-            asked.filter_map(|asked| asked.ask(Moment::Admit, &values, &mut evaluate)).collect();
+        verdicts
+            .extend(concerned.iter().filter_map(|asked| asked.ask(Moment::Admit, &hearing, &mut evaluate)));
         self.active = review.admission.map_or_else(Vec::new, |admission| admission.active);
         let outcome = Outcome::of(&verdicts);
         candidate.verdicts.extend(verdicts);
         outcome
     }
 
-    /// What is known now, with what is active on loan.
-    fn admission(&mut self, selection: &Selection) -> Admission {
-        let targets = selection.targets.iter().map(|target| SelectedTarget {
-            node: target.node.clone(),
-            target: target.target.clone(),
-            labels: target.labels.clone(),
-        });
-        Admission {
-            now: self.now,
-            environment: self.defaults.environment.clone(),
-            targets: targets.collect(),
-            eligible: selection.eligible,
-            active: mem::take(&mut self.active),
-        }
+    fn labelled<'t>(&'t self, target: &'t SlotTarget) -> Labelled<'t> {
+        let namespace = target.target.namespace.as_str();
+        Labelled { namespace, namespace_labels: self.namespaces.get(namespace), labels: &target.labels }
     }
 
     fn apply(&self, run: &mut SelectedRun<'_>, outcome: Outcome) -> Result<(), WhyNot> {
@@ -162,6 +176,22 @@ impl Court<'_> {
             detach(run, Step::End);
         }
         Ok(())
+    }
+}
+
+/// What is known now, with what is `active`.
+fn admission(selection: &Selection, now: Timestamp, defaults: &Defaults, active: Vec<Active>) -> Admission {
+    let targets = selection.targets.iter().map(|target| SelectedTarget {
+        node: target.node.clone(),
+        target: target.target.clone(),
+        labels: target.labels.clone(),
+    });
+    Admission {
+        now,
+        environment: defaults.environment.clone(),
+        targets: targets.collect(),
+        eligible: selection.eligible,
+        active,
     }
 }
 

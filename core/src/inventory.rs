@@ -23,6 +23,22 @@ pub struct Inventory {
     pub pods: Vec<Pod>,
 }
 
+impl Inventory {
+    /// Labels of every namespace, with the one that every namespace of Kubernetes has: its name.
+    #[must_use]
+    pub fn labels_of_namespaces(&self) -> BTreeMap<&str, BTreeMap<String, String>> {
+        let labels = |name: &str, namespace: &Namespace| {
+            let mut labels = namespace.labels.clone();
+            labels.entry(NAME_OF_NAMESPACE.to_owned()).or_insert_with(|| name.to_owned());
+            labels
+        };
+        self.namespaces.iter().map(|(name, namespace)| (name.as_str(), labels(name, namespace))).collect()
+    }
+}
+
+/// The label that the API server gives every namespace since Kubernetes 1.22.
+const NAME_OF_NAMESPACE: &str = "kubernetes.io/metadata.name";
+
 /// One node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -3,18 +3,18 @@
 mod ask;
 mod builtin;
 mod cache;
-mod glob;
 mod matching;
 mod verdict;
 
 use std::{cell::LazyCell, collections::BTreeMap};
 
 use faultline_api::{ExperimentId, Tightening};
+use jiff::Timestamp;
 
 pub(crate) use ask::{Asked, Guard, prepare};
 pub use cache::VerdictCache;
-pub use glob::glob;
-pub(crate) use matching::{Subject, is_asked};
+pub(crate) use matching::{Concern, Labelled, Subject, Targets, concern};
+pub(crate) use verdict::Hearing;
 pub use verdict::{Decision, Outcome, Proof, Verdict};
 
 use crate::{
@@ -46,8 +46,8 @@ pub struct Judgement {
     pub outcome: Outcome,
 }
 
-/// Asks every guardrail that matches about every document. `cache` only saves time: it never changes the
-/// result.
+/// Asks every guardrail that matches about every document. What the modules are asked has no time in it; `now` decides
+/// which exceptions hold. `cache` only saves time: it never changes the result.
 #[must_use]
 pub fn judge<'a>(
     parsed: &'a Parsed,
@@ -55,6 +55,7 @@ pub fn judge<'a>(
     defaults: &Defaults,
     evaluator: &dyn Evaluator,
     cache: &mut VerdictCache,
+    now: Timestamp,
 ) -> Judged<'a> {
     let guardrails = prepare(&parsed.guardrails, evaluator);
     let unread = builtin::unread_sources(parsed);
@@ -66,9 +67,10 @@ pub fn judge<'a>(
         let mut evaluate = |guard: &Guard<'_>| {
             cache.evaluate(guard, declared, operation, || guard.evaluate(evaluator, &review))
         };
-        let asked = guardrails.iter().filter(|asked| is_asked(asked.bound, &subject));
+        let hearing = Hearing { experiment: id, values: &values, now };
+        let asked = guardrails.iter().filter(|asked| concern(asked.bound, &subject) == Concern::Asked);
         let mut verdicts = unread.clone();
-        verdicts.extend(asked.filter_map(|asked| asked.ask(Moment::Judge, &values, &mut evaluate)));
+        verdicts.extend(asked.filter_map(|asked| asked.ask(Moment::Judge, &hearing, &mut evaluate)));
         let limit = match Outcome::of(&verdicts) {
             Outcome::Admit(limit) => limit,
             Outcome::Deny(_) | Outcome::Undecided(_) => Tightening::default(),
@@ -77,7 +79,6 @@ pub fn judge<'a>(
         Judgement { outcome: Outcome::of(&verdicts), verdicts }
     };
     let judgements = parsed.experiments.iter().map(|(id, declared)| (id, judge_one(id, declared))).collect();
-    cache.forget_unused();
     Judged { parsed, judgements, unusable: guardrails.iter().filter_map(Asked::unusable).collect() }
 }
 

@@ -90,7 +90,7 @@ pub fn plan(admitted: Admitted<'_>, ledger: &Ledger, defaults: &Defaults, now: T
             files: judged.parsed.files.clone(),
             skipped: judged.parsed.skipped.clone(),
         },
-        next: None,
+        next: judged.parsed.next_exception_to_end(now),
     };
     for run in runs {
         plan.add(run, ledger, defaults);

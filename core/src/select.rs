@@ -30,8 +30,8 @@ pub struct Selected<'a> {
     pub runs: Vec<SelectedRun<'a>>,
     /// As in [`Due`], with those that would begin and have no target.
     pub why_nots: Vec<WhyNot>,
-    /// When the inventory was observed; `None`: there is none, and nothing was selected.
-    pub observed_at: Option<jiff::Timestamp>,
+    /// What was selected from; `None`: there is none, and nothing was selected.
+    pub inventory: Option<&'a Inventory>,
 }
 
 /// One run with its selection.
@@ -141,7 +141,7 @@ impl ExclusionCause {
 
 /// Fills the slots of every run that wants probes.
 #[must_use]
-pub fn select<'a>(due: Due<'a>, inventory: Option<&Inventory>, defaults: &Defaults) -> Selected<'a> {
+pub fn select<'a>(due: Due<'a>, inventory: Option<&'a Inventory>, defaults: &Defaults) -> Selected<'a> {
     let Due { judged, runs, mut why_nots } = due;
     let index = inventory.map(Index::new);
     let mut selected = Vec::with_capacity(runs.len());
@@ -157,12 +157,7 @@ pub fn select<'a>(due: Due<'a>, inventory: Option<&Inventory>, defaults: &Defaul
             _ => selected.push(SelectedRun { candidate, selection }),
         }
     }
-    Selected {
-        judged,
-        runs: selected,
-        why_nots,
-        observed_at: inventory.map(|inventory| inventory.observed_at),
-    }
+    Selected { judged, runs: selected, why_nots, inventory }
 }
 
 fn fill(index: &Index<'_>, candidate: &mut Candidate<'_>, defaults: &Defaults) -> Selection {

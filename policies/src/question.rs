@@ -46,6 +46,7 @@ fn experiment(experiment: &Experiment) -> policy::Experiment {
         name: id.name.clone(),
         labels: pairs(labels),
         annotations: annotations(annotated),
+        expires_at: annotated.expires_at.map(timestamp),
         mode: mode(*how_many),
         selector: selector(which),
         container_names: container_names.clone(),
@@ -63,12 +64,19 @@ fn experiment(experiment: &Experiment) -> policy::Experiment {
 
 /// Those that the document gives, by the names that users write.
 fn annotations(annotations: &Annotations) -> Vec<(String, String)> {
-    let Annotations { rerun, replace, owner, ticket } = annotations;
+    let Annotations { rerun, replace, owner, ticket, expires_at } = annotations;
     let replace = replace.map(|most| most.to_string());
-    [("owner", owner), ("replace", &replace), ("rerun", rerun), ("ticket", ticket)]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
-        .collect()
+    let expires_at = expires_at.map(|instant| instant.to_string());
+    [
+        ("expires-at", &expires_at),
+        ("owner", owner),
+        ("replace", &replace),
+        ("rerun", rerun),
+        ("ticket", ticket),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
+    .collect()
 }
 
 fn mode(mode: Mode) -> policy::Mode {
@@ -154,17 +162,21 @@ fn source_facts(source: &SourceFacts) -> policy::SourceFacts {
     }
 }
 
+fn timestamp(instant: jiff::Timestamp) -> policy::Timestamp {
+    let nanos = instant.as_nanosecond();
+    policy::Timestamp {
+        // Both fit: a timestamp lies within the years -9999 to 9999.
+        seconds: i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX),
+        nanoseconds: u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0),
+    }
+}
+
 fn admission(admission: &Admission) -> policy::Admission {
     let Admission { now, environment, targets, eligible, active } = admission;
     let distinct =
         |key: fn(&SelectedTarget) -> &str| count(targets.iter().map(key).collect::<BTreeSet<_>>().len());
-    let nanos = now.as_nanosecond();
     policy::Admission {
-        now: policy::Timestamp {
-            // Both fit: a timestamp lies within the years -9999 to 9999.
-            seconds: i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX),
-            nanoseconds: u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0),
-        },
+        now: timestamp(*now),
         environment: environment.clone(),
         totals: policy::Totals {
             targets: count(targets.len()),

@@ -91,11 +91,11 @@ pub fn reconcile(deps: &mut Deps) -> Result<Pass, ReconcileError> {
 
     let fetched: Vec<Fetched> = sources.iter_mut().map(|source| source.fetch(now)).collect(); //   source    (io)
     let (parsed, ledger) = parse_and_rebuild(&fetched, &known, &reports, cache, defaults, now); // parse     (pure)
-    let judged = judge(&parsed, &ledger, defaults, &**evaluator, &mut cache.verdicts); //          judge     (pure)
+    let judged = judge(&parsed, &ledger, defaults, &**evaluator, &mut cache.verdicts, now); //     judge     (pure)
     let due = due(&judged, &ledger, defaults, now); //                                             due       (pure)
     let inventory = inventory.observe(now, &reports)?; //                                          inventory (io)
     let selected = select(due, inventory.as_deref(), defaults); //                                 select    (pure)
-    let admitted = admit(selected, &**evaluator, defaults, now); //                                admit     (pure)
+    let admitted = admit(selected, &**evaluator, &mut cache.verdicts, defaults, now); //           admit     (pure)
     let plan = plan(admitted, &ledger, defaults, now); //                                          plan      (pure)
     let committed = converge.converge(&ledger, &plan)?; //                                         converge  (io)
     let observed = observe(&committed, &plan, &reports, now); //                                   observe   (pure)

@@ -44,7 +44,7 @@ fn ours(key: &str, annotation: Field<'_>, read: &mut Annotations, findings: &mut
         "ticket" => read.ticket = annotation.filled_text(findings).map(str::to_owned),
         "replace" => read.replace = count(annotation, findings),
         "shadow" => findings.push(annotation.not_yet("shadow runs")),
-        "expires-at" => findings.push(annotation.not_yet("expiry")),
+        "expires-at" => read.expires_at = annotation.instant(findings),
         unknown => {
             let message = format!("there is no annotation {}", quoted(annotation.name));
             let mut diagnostic = Diagnostic::error(Code::UnknownField, annotation.place, message);

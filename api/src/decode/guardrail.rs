@@ -5,13 +5,18 @@
 
 use serde_json::Value as Json;
 
-use crate::{Code, Diagnostic, Fault, Guardrail, GuardrailMode, guardrail::Match, yaml::quoted};
+use crate::{
+    Code, Diagnostic, Fault, Guardrail, GuardrailMode, guardrail::Match, selector::LabelSelector,
+    yaml::quoted,
+};
 
 use super::{
+    exceptions,
     fields::{Field, Fields},
     findings::Findings,
     metadata::{self, Scope},
     names,
+    selector::label_selector,
 };
 
 const MODES: [(&str, GuardrailMode); 2] =
@@ -36,7 +41,7 @@ pub(super) fn guardrail(root: Field<'_>, findings: &mut Findings) -> Option<Guar
     let exceptions = spec.take_quietly("exceptions");
     spec.finish(findings);
     let usable = findings.errors() == errors_before;
-    let guardrail = Guardrail {
+    Some(Guardrail {
         name: metadata::name(root.node)?,
         module: module?,
         mode: mode.flatten().unwrap_or_default(),
@@ -45,11 +50,9 @@ pub(super) fn guardrail(root: Field<'_>, findings: &mut Findings) -> Option<Guar
         exclude: exclude.and_then(|field| criteria(field, findings)),
         settings: settings.unwrap_or_else(|| Json::Object(serde_json::Map::new())),
         message: message.flatten().map(str::to_owned),
-    };
-    if let Some(exceptions) = exceptions {
-        findings.push(exceptions.not_yet("exceptions from a guardrail"));
-    }
-    usable.then_some(guardrail)
+        exceptions: exceptions.map(|field| exceptions::read(field, findings)).unwrap_or_default(),
+    })
+    .filter(|_| usable)
 }
 
 fn module(field: Field<'_>, findings: &mut Findings) -> Option<String> {
@@ -103,11 +106,15 @@ fn criteria(field: Field<'_>, findings: &mut Findings) -> Option<Match> {
         namespaces: globs(&mut fields, findings),
         failtypes: failtypes(&mut fields, findings),
         sources: fields.take("sources", findings).and_then(|field| field.texts(findings)).unwrap_or_default(),
+        namespace_selector: labels("namespaceSelector", &mut fields, findings),
+        label_selector: labels("labelSelector", &mut fields, findings),
     };
-    fields.not_yet("namespaceSelector", "matching by labels of the namespace", findings);
-    fields.not_yet("labelSelector", "matching by labels of the pod", findings);
     fields.finish(findings);
     (findings.errors() == errors_before).then_some(criteria)
+}
+
+fn labels(name: &'static str, fields: &mut Fields<'_>, findings: &mut Findings) -> Option<LabelSelector> {
+    fields.take(name, findings).and_then(|field| label_selector(field, findings))
 }
 
 fn globs(fields: &mut Fields<'_>, findings: &mut Findings) -> Vec<String> {

@@ -84,6 +84,14 @@ pub(super) fn glob_error(text: &str) -> Option<&'static str> {
         .then_some("namespaces have lower-case letters, digits and `-`; `*` and `?` stand for others")
 }
 
+/// Whether a glob over names of objects can match any: labels with dots, `*` and `?`.
+pub(super) fn name_glob_error(text: &str) -> Option<&'static str> {
+    let can_match =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '*' | '?');
+    (!text.chars().all(can_match))
+        .then_some("names have lower-case letters, digits, `-` and `.`; `*` and `?` stand for others")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

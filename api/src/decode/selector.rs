@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Code, Diagnostic, Selector,
-    selector::{FIELD_KEYS, Operator, PodPhase, Requirement},
+    selector::{FIELD_KEYS, LabelSelector, Operator, PodPhase, Requirement},
     yaml::quoted,
 };
 
@@ -145,6 +145,24 @@ fn field_selectors(field: Field<'_>, findings: &mut Findings) -> BTreeMap<String
 fn phases(field: Field<'_>, findings: &mut Findings) -> Vec<PodPhase> {
     let items = field.items(findings).unwrap_or_default();
     items.into_iter().filter_map(|item| item.word(&PHASES, findings)).collect()
+}
+
+/// Kubernetes' `LabelSelector`. One without a requirement selects everything, and is hardly meant to.
+pub(super) fn label_selector(field: Field<'_>, findings: &mut Findings) -> Option<LabelSelector> {
+    let errors_before = findings.errors();
+    let mut fields = field.fields(findings)?;
+    let labels = fields.take("matchLabels", findings).and_then(|field| field.text_map(findings));
+    let expressions = fields.take("matchExpressions", findings).map(|field| requirements(field, findings));
+    fields.finish(findings);
+    let selector = LabelSelector {
+        match_labels: labels.unwrap_or_default(),
+        match_expressions: expressions.unwrap_or_default(),
+    };
+    if findings.errors() == errors_before && selector == LabelSelector::default() {
+        let message = format!("`{}` requires nothing, so all labels suit it", field.name);
+        findings.push(Diagnostic::warning(Code::NoEffect, field.place, message));
+    }
+    Some(selector)
 }
 
 fn requirements(field: Field<'_>, findings: &mut Findings) -> Vec<Requirement> {

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
+use jiff::Timestamp;
+
 use crate::{
     Code, Diagnostic, GoDuration,
     yaml::{Resolved, Scalar, quoted},
@@ -113,6 +115,18 @@ impl<'n> Field<'n> {
         let help = "write numbers with units, such as \"90s\" or \"1h30m\"";
         findings.push(Diagnostic::error(Code::InvalidDuration, self.node.span, message).help(help));
         None
+    }
+
+    /// An instant as RFC 3339 has it, with its offset. Unquoted it is a string too: YAML 1.2 has no timestamps.
+    pub(super) fn instant(self, findings: &mut Findings) -> Option<Timestamp> {
+        let text = self.filled_text(findings)?;
+        let instant = text.parse::<Timestamp>();
+        if let Err(error) = &instant {
+            let message = format!("{} is not an instant: {error}", quoted(text));
+            let help = "write date, time and offset, such as 2026-12-01T00:00:00Z";
+            findings.push(Diagnostic::error(Code::InvalidInstant, self.node.span, message).help(help));
+        }
+        instant.ok()
     }
 
     /// One of a few words.

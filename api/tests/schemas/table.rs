@@ -28,6 +28,8 @@ pub(crate) enum Type {
 /// Path of a field (`!` behind it: required), what it takes, and what it means.
 pub(crate) type Row = (&'static str, Type, &'static str);
 
+const OPERATORS: &[&str] = &["In", "NotIn", "Exists", "DoesNotExist"];
+
 pub(crate) const KERNEL_CHAOS: &[Row] = &[
     (
         "apiVersion!",
@@ -39,7 +41,11 @@ pub(crate) const KERNEL_CHAOS: &[Row] = &[
     ("metadata.name!", Text, "Name of the experiment."),
     ("metadata.namespace", Text, "Namespace of the experiment; `default` where it is left out."),
     ("metadata.labels", TextByKey, "Labels, for guardrails."),
-    ("metadata.annotations", TextByKey, "Those under faultline.dev/ are rerun, replace, owner and ticket."),
+    (
+        "metadata.annotations",
+        TextByKey,
+        "Those under faultline.dev/ are rerun, replace, owner, ticket and expires-at.",
+    ),
     ("spec!", Fields, "What is asked for."),
     (
         "spec.mode!",
@@ -60,11 +66,7 @@ pub(crate) const KERNEL_CHAOS: &[Row] = &[
     ("spec.selector.labelSelectors", TextByKey, "Labels of the pod."),
     ("spec.selector.expressionSelectors", ListOfFields, "Requirements on labels of the pod."),
     ("spec.selector.expressionSelectors.key!", Text, "The label."),
-    (
-        "spec.selector.expressionSelectors.operator!",
-        Words(&["In", "NotIn", "Exists", "DoesNotExist"]),
-        "What is required of it.",
-    ),
+    ("spec.selector.expressionSelectors.operator!", Words(OPERATORS), "What is required of it."),
     ("spec.selector.expressionSelectors.values", Texts, "Values, for In and NotIn."),
     ("spec.selector.annotationSelectors", TextByKey, "Annotations of the pod."),
     (
@@ -147,16 +149,44 @@ pub(crate) const GUARDRAIL: &[Row] = &[
     ("spec.match.namespaces", Texts, "Globs over the namespaces of the targets."),
     ("spec.match.failtypes", ListOfWhole(0, 2), "Failtypes."),
     ("spec.match.sources", Texts, "Names of sources."),
-    ("spec.match.namespaceSelector", Anything, "Not supported yet."),
-    ("spec.match.labelSelector", Anything, "Not supported yet."),
+    ("spec.match.namespaceSelector", Fields, "Labels of a target's namespace, as Kubernetes selects them."),
+    ("spec.match.namespaceSelector.matchLabels", TextByKey, "Labels with their values."),
+    ("spec.match.namespaceSelector.matchExpressions", ListOfFields, "Requirements on labels."),
+    ("spec.match.namespaceSelector.matchExpressions.key!", Text, "The label."),
+    ("spec.match.namespaceSelector.matchExpressions.operator!", Words(OPERATORS), "What is required of it."),
+    ("spec.match.namespaceSelector.matchExpressions.values", Texts, "Values, for In and NotIn."),
+    ("spec.match.labelSelector", Fields, "Labels of a target's pod, as Kubernetes selects them."),
+    ("spec.match.labelSelector.matchLabels", TextByKey, "Labels with their values."),
+    ("spec.match.labelSelector.matchExpressions", ListOfFields, "Requirements on labels."),
+    ("spec.match.labelSelector.matchExpressions.key!", Text, "The label."),
+    ("spec.match.labelSelector.matchExpressions.operator!", Words(OPERATORS), "What is required of it."),
+    ("spec.match.labelSelector.matchExpressions.values", Texts, "Values, for In and NotIn."),
     ("spec.exclude", Fields, "What it does not judge though it matches."),
     ("spec.exclude.namespaces", Texts, "Globs over the namespaces of the targets."),
     ("spec.exclude.failtypes", ListOfWhole(0, 2), "Failtypes."),
     ("spec.exclude.sources", Texts, "Names of sources."),
-    ("spec.exclude.namespaceSelector", Anything, "Not supported yet."),
-    ("spec.exclude.labelSelector", Anything, "Not supported yet."),
+    ("spec.exclude.namespaceSelector", Fields, "Labels of a target's namespace, as Kubernetes selects them."),
+    ("spec.exclude.namespaceSelector.matchLabels", TextByKey, "Labels with their values."),
+    ("spec.exclude.namespaceSelector.matchExpressions", ListOfFields, "Requirements on labels."),
+    ("spec.exclude.namespaceSelector.matchExpressions.key!", Text, "The label."),
+    (
+        "spec.exclude.namespaceSelector.matchExpressions.operator!",
+        Words(OPERATORS),
+        "What is required of it.",
+    ),
+    ("spec.exclude.namespaceSelector.matchExpressions.values", Texts, "Values, for In and NotIn."),
+    ("spec.exclude.labelSelector", Fields, "Labels of a target's pod, as Kubernetes selects them."),
+    ("spec.exclude.labelSelector.matchLabels", TextByKey, "Labels with their values."),
+    ("spec.exclude.labelSelector.matchExpressions", ListOfFields, "Requirements on labels."),
+    ("spec.exclude.labelSelector.matchExpressions.key!", Text, "The label."),
+    ("spec.exclude.labelSelector.matchExpressions.operator!", Words(OPERATORS), "What is required of it."),
+    ("spec.exclude.labelSelector.matchExpressions.values", Texts, "Values, for In and NotIn."),
     ("spec.settings", Anything, "Handed to the module."),
     ("spec.message", Text, "Added to each denial."),
-    ("spec.exceptions", Anything, "Not supported yet."),
+    ("spec.exceptions", ListOfFields, "Experiments on which it does not act for a while."),
+    ("spec.exceptions.experiments!", Texts, "Globs over namespace/name of the experiments."),
+    ("spec.exceptions.expiresAt!", Text, "From this instant on (RFC 3339) it acts again."),
+    ("spec.exceptions.reason!", Text, "Why it was granted."),
+    ("spec.exceptions.ticket", Text, "Where that was agreed."),
     ("status", Anything, "Set by a server, and ignored."),
 ];

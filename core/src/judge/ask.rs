@@ -1,12 +1,11 @@
 //! Asking one guardrail at one moment.
 
-use faultline_api::{Guardrail, GuardrailMode, Reason};
+use faultline_api::{Guardrail, GuardrailMode, Reason, guardrail::Exception};
 
-use super::verdict::{Decision, Proof, Verdict, decide};
+use super::verdict::{Decision, Hearing, Proof, Verdict, decide};
 use crate::{
     digest::{json, sha256},
     due::WhyNot,
-    effective::Effective,
     parse::{Binding, BoundGuardrail, Module},
     review::{Evaluation, Evaluator, Inputs, Moment, Review, Undecided},
 };
@@ -49,6 +48,14 @@ impl Guard<'_> {
 }
 
 impl Asked<'_> {
+    /// Whether it can be asked about a document only once the targets are known.
+    pub(crate) fn needs_targets(&self) -> bool {
+        match &self.bound.binding {
+            Binding::Bound { guardrail, .. } => guardrail.needs_targets(),
+            Binding::Broken { .. } => false,
+        }
+    }
+
     /// Whether it has anything to say at `moment`.
     pub(crate) fn speaks_at(&self, moment: Moment) -> bool {
         self.guard.as_ref().map_or(moment == Moment::Judge, |guard| guard.moments.contains(&moment))
@@ -70,7 +77,7 @@ impl Asked<'_> {
     pub(crate) fn ask(
         &self,
         moment: Moment,
-        values: &Effective,
+        hearing: &Hearing<'_>,
         evaluate: &mut dyn FnMut(&Guard<'_>) -> Evaluation,
     ) -> Option<Verdict> {
         if !self.speaks_at(moment) {
@@ -78,36 +85,51 @@ impl Asked<'_> {
         }
         let guard = match &self.guard {
             Ok(guard) => guard,
-            Err(error) => return Some(self.undecided(error)),
+            Err(error) => return Some(self.undecided(error, hearing)),
         };
         let evaluation = evaluate(guard);
         let (decision, warnings) = match evaluation.outcome {
-            Ok(response) => (decide(guard.guardrail, values, &response), response.warnings),
+            Ok(response) => (decide(guard.guardrail, hearing, &response), response.warnings),
             Err(error) => (Decision::Undecided { error: error.to_string() }, Vec::new()),
         };
         let settings = guard.settings_digest.clone();
         let proof = Some(Proof { module: evaluation.module_digest, settings, fuel: evaluation.fuel });
-        Some(Verdict { warnings, proof, ..self.verdict(moment, guard.guardrail.mode, decision) })
+        let (mode, exception) = terms(guard.guardrail, hearing);
+        Some(Verdict { warnings, proof, ..self.verdict(moment, mode, exception, decision) })
     }
 
-    fn undecided(&self, error: &Undecided) -> Verdict {
-        let (mode, error) = match &self.bound.binding {
-            Binding::Bound { guardrail, .. } => (guardrail.mode, error.to_string()),
-            // Its own mode cannot be read, so it protects.
-            Binding::Broken { error } => (GuardrailMode::Protect, format!("it cannot be read: {error}")),
+    fn undecided(&self, error: &Undecided, hearing: &Hearing<'_>) -> Verdict {
+        let ((mode, exception), error) = match &self.bound.binding {
+            Binding::Bound { guardrail, .. } => (terms(guardrail, hearing), error.to_string()),
+            // Its own mode and exceptions cannot be read, so it protects.
+            Binding::Broken { error } => {
+                ((GuardrailMode::Protect, None), format!("it cannot be read: {error}"))
+            }
         };
-        self.verdict(Moment::Judge, mode, Decision::Undecided { error })
+        self.verdict(Moment::Judge, mode, exception, Decision::Undecided { error })
     }
 
-    fn verdict(&self, moment: Moment, mode: GuardrailMode, decision: Decision) -> Verdict {
+    fn verdict(
+        &self,
+        moment: Moment,
+        mode: GuardrailMode,
+        exception: Option<Exception>,
+        decision: Decision,
+    ) -> Verdict {
         Verdict {
             guardrail: self.bound.name.clone(),
             place: Some(self.bound.place.to_string()),
             moment,
             mode,
             decision,
+            exception,
             warnings: Vec::new(),
             proof: None,
         }
     }
+}
+
+/// Whether what `guardrail` says is obeyed.
+fn terms(guardrail: &Guardrail, hearing: &Hearing<'_>) -> (GuardrailMode, Option<Exception>) {
+    (guardrail.mode, hearing.exception(guardrail))
 }

@@ -58,6 +58,7 @@ fn verdict(name: &str, decision: Decision) -> Verdict {
         moment: Moment::Judge,
         mode: GuardrailMode::Protect,
         decision,
+        exception: None,
         warnings: Vec::new(),
         proof: None,
     }

@@ -45,7 +45,7 @@ impl VerdictCache {
     }
 
     /// The answer of `guard` on a document, known or asked for.
-    pub(super) fn evaluate(
+    pub(crate) fn evaluate(
         &mut self,
         guard: &Guard<'_>,
         declared: &Declared,
@@ -66,7 +66,7 @@ impl VerdictCache {
     }
 
     /// Ends a pass.
-    pub(super) fn forget_unused(&mut self) {
+    pub(crate) fn forget_unused(&mut self) {
         self.known.retain(|_, known| mem::take(&mut known.used));
     }
 }

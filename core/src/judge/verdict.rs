@@ -1,6 +1,7 @@
 //! From a module's answer to what it leads to.
 
-use faultline_api::{Guardrail, GuardrailMode, Tightening};
+use faultline_api::{ExperimentId, Guardrail, GuardrailMode, Tightening, guardrail::Exception};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -22,12 +23,45 @@ pub struct Verdict {
     pub mode: GuardrailMode,
     /// What it says.
     pub decision: Decision,
+    /// The exception that keeps it from acting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<Exception>,
     /// Shown and nothing else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Finding>,
     /// What it cost, and with what it was asked; `None` where no module was run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+}
+
+impl Verdict {
+    /// Whether anything follows from it. Nothing else may decide that.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        self.mode == GuardrailMode::Protect && self.exception.is_none()
+    }
+}
+
+/// Whom a question is about, and when it is put.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hearing<'a> {
+    pub(crate) experiment: &'a ExperimentId,
+    /// What holds for it so far.
+    pub(crate) values: &'a Effective,
+    pub(crate) now: Timestamp,
+}
+
+impl Hearing<'_> {
+    /// The exception from `guardrail` that is in force; the one that ends last.
+    pub(crate) fn exception(&self, guardrail: &Guardrail) -> Option<Exception> {
+        self.granted(guardrail).filter(|exception| self.now < exception.expires_at).cloned()
+    }
+
+    /// The exception that ends last, in force or not.
+    fn granted<'g>(&self, guardrail: &'g Guardrail) -> Option<&'g Exception> {
+        let own = guardrail.exceptions.iter().filter(|exception| exception.is_about(self.experiment));
+        own.max_by_key(|exception| exception.expires_at)
+    }
 }
 
 /// What a verdict rests on.
@@ -84,7 +118,7 @@ impl Outcome {
     #[must_use]
     pub fn of(verdicts: &[Verdict]) -> Self {
         let (mut denials, mut doubts, mut limit) = (Vec::new(), Vec::new(), Tightening::default());
-        for verdict in verdicts.iter().filter(|verdict| verdict.mode == GuardrailMode::Protect) {
+        for verdict in verdicts.iter().filter(|verdict| verdict.acts()) {
             let name = &verdict.guardrail;
             match &verdict.decision {
                 Decision::Allow => {}
@@ -109,16 +143,17 @@ impl Outcome {
     }
 }
 
-/// What `response` comes to under the terms of `guardrail`, for an experiment with these values.
-pub(crate) fn decide(guardrail: &Guardrail, values: &Effective, response: &Response) -> Decision {
+/// What `response` comes to under the terms of `guardrail`.
+pub(crate) fn decide(guardrail: &Guardrail, hearing: &Hearing<'_>, response: &Response) -> Decision {
     let denied = |findings: Vec<Finding>| Decision::Deny {
-        findings: findings.into_iter().map(|finding| explain(guardrail, finding)).collect(),
+        findings: findings.into_iter().map(|finding| explain(guardrail, hearing, finding)).collect(),
     };
     if !response.denials.is_empty() {
         return denied(response.denials.clone());
     }
     if !guardrail.allowed_to_mutate {
-        let binding = response.tightenings.iter().filter(|found| values.is_tightened_by(&found.limit));
+        let binding =
+            response.tightenings.iter().filter(|found| hearing.values.is_tightened_by(&found.limit));
         let findings: Vec<Finding> = binding.map(|found| found.finding.clone()).collect();
         return if findings.is_empty() { Decision::Allow } else { denied(findings) };
     }
@@ -132,10 +167,13 @@ pub(crate) fn decide(guardrail: &Guardrail, values: &Effective, response: &Respo
     }
 }
 
-/// The guardrail's own message stands behind each denial.
-fn explain(guardrail: &Guardrail, mut finding: Finding) -> Finding {
+/// The guardrail's own message stands behind each denial, and so does an exception that was enough until it ended.
+fn explain(guardrail: &Guardrail, hearing: &Hearing<'_>, mut finding: Finding) -> Finding {
     if let Some(message) = &guardrail.message {
         finding.message = format!("{} ({message})", finding.message);
+    }
+    if let Some(ended) = hearing.granted(guardrail).filter(|exception| exception.expires_at <= hearing.now) {
+        finding.message = format!("{} (its exception ended at {})", finding.message, ended.expires_at);
     }
     finding
 }

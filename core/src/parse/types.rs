@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use faultline_api::{Diagnostic, Experiment, ExperimentId, Guardrail, Place, Reason};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{digest::content, review::SourceFacts, tree::Role};
@@ -25,6 +26,19 @@ pub struct Parsed {
     pub files: Vec<Arc<FileFindings>>,
     /// Documents of other kinds, counted by `apiVersion kind`.
     pub skipped: BTreeMap<String, u32>,
+}
+
+impl Parsed {
+    /// The first instant after `now` at which an exception from a guardrail ends.
+    pub(crate) fn next_exception_to_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let guardrails = self.guardrails.iter().filter_map(|bound| match &bound.binding {
+            Binding::Bound { guardrail, .. } => Some(guardrail),
+            Binding::Broken { .. } => None,
+        });
+        let ends =
+            guardrails.flat_map(|guardrail| &guardrail.exceptions).map(|exception| exception.expires_at);
+        ends.filter(|end| *end > now).min()
+    }
 }
 
 /// Where a source stands.

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use faultline_api::{
-    Selector,
-    selector::{Operator, PodPhase, Requirement},
-};
+use faultline_api::{Selector, selector::PodPhase};
 
 use crate::inventory::{Inventory, Pod};
 
@@ -16,7 +13,7 @@ pub(super) fn matches(selector: &Selector, pod: &Pod, inventory: &Inventory) -> 
         && on_such_a_node(&selector.node_selectors, pod, inventory)
         && selector.field_selectors.iter().all(|(field, value)| has_field(pod, field, value))
         && has_all(&pod.labels, &selector.label_selectors)
-        && selector.expression_selectors.iter().all(|requirement| satisfies(&pod.labels, requirement))
+        && selector.expression_selectors.iter().all(|requirement| requirement.holds_for(&pod.labels))
         && has_all(&pod.annotations, &selector.annotation_selectors)
         && (selector.pod_phase_selectors.is_empty() || selector.pod_phase_selectors.contains(&pod.phase))
 }
@@ -55,17 +52,5 @@ const fn phase(phase: PodPhase) -> &'static str {
         PodPhase::Succeeded => "Succeeded",
         PodPhase::Failed => "Failed",
         PodPhase::Unknown => "Unknown",
-    }
-}
-
-/// As Kubernetes has it: a label that is absent satisfies `NotIn`.
-fn satisfies(labels: &BTreeMap<String, String>, requirement: &Requirement) -> bool {
-    let value = labels.get(&requirement.key);
-    let listed = value.is_some_and(|value| requirement.values.contains(value));
-    match requirement.operator {
-        Operator::In => listed,
-        Operator::NotIn => !listed,
-        Operator::Exists => value.is_some(),
-        Operator::DoesNotExist => value.is_none(),
     }
 }

@@ -125,10 +125,10 @@ impl World {
         let parsed = parse(&fetched, &self.ledger, &mut cache.files);
         let ledger = rebuild(&self.ledger, &parsed, &self.agents.reports(), defaults, *now);
         let parsed = if ledger == self.ledger { parsed } else { parse(&fetched, &ledger, &mut cache.files) };
-        let judged = judge(&parsed, &ledger, defaults, &Scripted, &mut cache.verdicts);
+        let judged = judge(&parsed, &ledger, defaults, &Scripted, &mut cache.verdicts, *now);
         let due = due(&judged, &ledger, defaults, *now);
         let selected = select(due, self.inventory.as_ref(), defaults);
-        let admitted = admit(selected, &Scripted, defaults, *now);
+        let admitted = admit(selected, &Scripted, &mut cache.verdicts, defaults, *now);
         (plan(admitted, &ledger, defaults, *now), ledger)
     }
 

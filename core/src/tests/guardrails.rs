@@ -212,3 +212,108 @@ fn verdicts_say_which_module_and_settings_they_rest_on() {
     assert_eq!(proof.module, crate::digest::sha256(b"times 2"));
     assert_eq!(proof.settings, crate::digest::sha256(br#"{"a":1}"#));
 }
+
+#[test]
+fn labels_of_targets_decide_whether_a_guardrail_is_asked() {
+    let by_label = "match: { labelSelector: { matchLabels: { app: db } } }";
+    for (label, times) in [("db", Some(4)), ("web", None)] {
+        let mut world = world(&Document { times: None, ..Document::named("x") });
+        for pod in world.pods() {
+            pod.labels.insert("app".to_owned(), label.to_owned());
+        }
+        world.guard("g", by_label, "times 4").settle();
+        assert_eq!(world.run("x").tightened.times, times, "{label}");
+    }
+}
+
+#[test]
+fn a_guardrail_by_labels_that_cannot_decide_lets_nothing_pass_that_it_matches() {
+    for (label, state) in [("db", None), ("web", Some(RunState::Running))] {
+        let mut world = world(&Document::named("x"));
+        for pod in world.pods() {
+            pod.labels.insert("app".to_owned(), label.to_owned());
+        }
+        world.guard("g", "match: { labelSelector: { matchLabels: { app: db } } }", "trap").settle();
+        assert_eq!(world.ledger.runs.values().next().map(|run| run.state), state, "{label}");
+    }
+}
+
+#[test]
+fn labels_of_namespaces_decide_too_and_one_that_the_inventory_lacks_may_have_any() {
+    let front = "match: { namespaceSelector: { matchLabels: { tier: front } } }";
+    let named = "match: { namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: app } } }";
+    for (labels, spec, times) in [
+        (Some("front"), front, Some(4)),
+        (Some("back"), front, None),
+        (None, front, Some(4)),
+        (Some("back"), named, Some(4)),
+    ] {
+        let mut world = world(&Document { times: None, ..Document::named("x") });
+        if let Some(tier) = labels {
+            let namespace = crate::inventory::Namespace {
+                labels: [("tier".to_owned(), tier.to_owned())].into(),
+                ..Default::default()
+            };
+            world.inventory.as_mut().unwrap().namespaces.insert("app".to_owned(), namespace);
+        }
+        world.guard("g", spec, "times 4").settle();
+        assert_eq!(world.run("x").tightened.times, times, "{labels:?} {spec}");
+    }
+}
+
+#[test]
+fn without_an_inventory_a_guardrail_by_labels_is_said_not_to_be_asked_yet() {
+    let mut world = world(&Document::named("x"));
+    world.inventory = None;
+    world.guard("g", "match: { labelSelector: { matchLabels: { app: db } } }", "deny");
+    let (plan, _) = world.plan();
+    assert!(plan.runs[0].verdicts.is_empty());
+    assert!(plan.to_text().contains("not judged on targets: needs selection"));
+}
+
+/// Until ten seconds after the start.
+const EXCEPTION: &str = "exceptions: [{ experiments: [\"app/x*\"], expiresAt: \"2023-11-14T22:13:30Z\", reason: \
+                         game day, ticket: OPS-4 }]";
+
+#[test]
+fn an_exception_is_shown_and_lets_pass_what_it_names_until_it_ends() {
+    for script in ["deny", "late deny", "trap", "late trap", "times 3"] {
+        let mut world = world(&Document { times: None, ..Document::named("x") });
+        world.write("y.yaml", Document { times: None, ..Document::named("y") }.yaml());
+        world.guard("g", EXCEPTION, script).settle();
+        assert_eq!(world.run("x").state, RunState::Running, "{script}");
+        assert_eq!(world.run("x").tightened.times, None);
+        let other = world.ledger.runs.iter().find(|(key, _)| key.experiment.name == "y");
+        assert!(other.is_none_or(|(_, run)| run.tightened.times == Some(3)), "{script}");
+        let (plan, _) = world.plan();
+        assert!(
+            plan.to_text().contains("not obeyed until 2023-11-14T22:13:30Z: game day (OPS-4)"),
+            "{script}"
+        );
+        assert_eq!(plan.next, Some(crate::testing::at(10)), "{script}");
+
+        world.wait(10).settle();
+        let run = world.run("x");
+        match script {
+            "deny" | "late deny" => {
+                assert_eq!((run.state, run.reason), (RunState::Stopped, Reason::Denied));
+                assert!(
+                    run.message.contains("its exception ended at 2023-11-14T22:13:30Z"),
+                    "{}",
+                    run.message
+                );
+            }
+            "times 3" => assert_eq!(run.tightened.times, Some(3)),
+            _ => assert_eq!((run.state, run.reason), (RunState::Held, Reason::Undecided)),
+        }
+    }
+}
+
+#[test]
+fn an_exception_from_one_guardrail_is_none_from_its_twin() {
+    let mut world = world(&Document::named("x"));
+    world.guard("g", EXCEPTION, "deny");
+    let platform = world.platform.as_mut().unwrap();
+    platform.insert("twin.yaml".to_owned(), crate::testing::guardrail("g", ""));
+    assert_eq!(refusal(&world).0, Some(Reason::Denied));
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use faultline_api::{CallChain, GuardrailMode, Mode, Predicate, RunState, Tightening};
+use faultline_api::{CallChain, GuardrailMode, Mode, Predicate, RunState, Tightening, guardrail::Exception};
 use faultline_schedules::Origin;
 
 use super::words;
@@ -133,10 +133,13 @@ fn slot(f: &mut fmt::Formatter<'_>, target: &SlotTarget, waits: bool) -> fmt::Re
 
 fn guardrails(f: &mut fmt::Formatter<'_>, verdicts: &[Verdict], unselected: bool) -> fmt::Result {
     for verdict in verdicts {
-        let Verdict { guardrail, moment, mode, decision, warnings, .. } = verdict;
+        let Verdict { guardrail, moment, mode, decision, exception, warnings, .. } = verdict;
         let moment = if *moment == Moment::Admit { " on its targets" } else { "" };
         let mode = if *mode == GuardrailMode::Monitor { " (only monitors)" } else { "" };
         writeln!(f, "  guardrail   {guardrail}{mode}: {}{moment}", word(decision))?;
+        if let Some(exception) = exception {
+            writeln!(f, "    not obeyed until {}: {}", exception.expires_at, granted(exception))?;
+        }
         for finding in findings(decision) {
             writeln!(f, "    {}: {} ({})", finding.path, finding.message, finding.rule)?;
         }
@@ -145,6 +148,11 @@ fn guardrails(f: &mut fmt::Formatter<'_>, verdicts: &[Verdict], unselected: bool
         }
     }
     if unselected { writeln!(f, "  guardrail   not judged on targets: needs selection") } else { Ok(()) }
+}
+
+fn granted(exception: &Exception) -> String {
+    let ticket = exception.ticket.as_ref().map_or_else(String::new, |ticket| format!(" ({ticket})"));
+    format!("{}{ticket}", exception.reason)
 }
 
 fn word(decision: &Decision) -> String {
