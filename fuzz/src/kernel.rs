@@ -4,13 +4,12 @@ use std::sync::OnceLock;
 
 use faultline_ebpf::{
     btf::{Btf, BtfBuilder},
-    codegen::{ChainFunction, Hook, Predicate, chain_entry},
     facts::Facts,
     predicate::{Function, Ir},
     symbol,
 };
 
-use crate::{machine::Machine, memory::Imagined, program};
+use crate::{machine, memory::Imagined, program};
 
 /// Functions that predicates are about.
 pub const FUNCTIONS: [&str; 5] = ["lookup", "by_value", "should_failslab", "__x64_sys_mount", "none"];
@@ -48,17 +47,8 @@ impl Kernel {
 
     /// Panics unless the program with this predicate is one, and answers what the predicate means.
     pub fn agrees(&self, condition: &Ir) {
-        let function = ChainFunction {
-            name: "f".into(),
-            number: 1,
-            hook: Hook::Trampoline { btf_id: 7 },
-            address: 0xffff_ffff_8100_0000,
-            span: 10,
-        };
-        let predicates = [Predicate { number: 1, condition: condition.clone() }];
         // One that is too long for a program is refused.
-        let Ok(program) = chain_entry(&self.facts, &function, &predicates, 1) else { return };
-        let code = program.link(|_| 0);
+        let Ok(code) = machine::program(&self.facts, condition) else { return };
         program::check(&code);
         for seed in 0..3 {
             let memory = Imagined { seed };
@@ -70,8 +60,7 @@ impl Kernel {
             if let Some(verdict) = condition.verdict() {
                 assert!(meant == u64::from(verdict) || meant == 2, "{condition:?} is not always {verdict}");
             }
-            let at = Machine::<Imagined>::last_function(&code);
-            assert_eq!(Machine::new(&code, &memory).run(at), meant, "{condition:?} with {seed}");
+            assert_eq!(machine::answer(&code, &memory), meant, "{condition:?} with {seed}");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! A machine that runs the instructions of one predicate: registers, a stack, and a memory that may refuse.
 
-use faultline_ebpf::predicate::{Memory, Space};
+use faultline_ebpf::asm::AsmError;
+use faultline_ebpf::codegen::{ChainFunction, Hook, Predicate, chain_entry};
+use faultline_ebpf::facts::Facts;
+use faultline_ebpf::predicate::{Ir, Memory, Space};
 
 use crate::semantics::{alu, jumps, width};
 
@@ -14,8 +17,26 @@ const GLOBALS: u64 = 0x7200_0000_0000;
 /// More instructions than any predicate takes.
 const FUEL: usize = 1 << 20;
 
+/// A real entry program that carries this predicate and no other.
+pub(crate) fn program(facts: &Facts, condition: &Ir) -> Result<Vec<u8>, AsmError> {
+    let function = ChainFunction {
+        name: "f".into(),
+        number: 1,
+        hook: Hook::Trampoline { btf_id: 7 },
+        address: 0xffff_ffff_8100_0000,
+        span: 10,
+    };
+    let predicates = [Predicate { number: 1, condition: condition.clone() }];
+    Ok(chain_entry(facts, &function, &predicates, 1)?.link(|_| 0))
+}
+
+/// What the predicate's function in that program answers.
+pub(crate) fn answer<M: Memory>(program: &[u8], memory: &M) -> u64 {
+    Machine::new(program, memory).run(Machine::<M>::last_function(program))
+}
+
 /// A machine at the start of a function.
-pub(crate) struct Machine<'a, M> {
+struct Machine<'a, M> {
     code: Vec<[u8; 8]>,
     memory: &'a M,
     registers: [u64; 11],
@@ -23,7 +44,7 @@ pub(crate) struct Machine<'a, M> {
 }
 
 impl<'a, M: Memory> Machine<'a, M> {
-    pub(crate) fn new(code: &[u8], memory: &'a M) -> Self {
+    fn new(code: &[u8], memory: &'a M) -> Self {
         let code = code.chunks_exact(8).map(|insn| insn.try_into().unwrap()).collect();
         // What nobody wrote is not to be relied on.
         let mut registers = [0xdead_dead_dead_dead; 11];
@@ -33,7 +54,7 @@ impl<'a, M: Memory> Machine<'a, M> {
     }
 
     /// Where the function starts that the last local call of a program calls.
-    pub(crate) fn last_function(code: &[u8]) -> usize {
+    fn last_function(code: &[u8]) -> usize {
         let mut calls =
             code.chunks_exact(8).enumerate().filter(|(_, insn)| insn[0] == 0x85 && insn[1] >> 4 == 1);
         let (at, call) = calls.next_back().unwrap();
@@ -42,7 +63,7 @@ impl<'a, M: Memory> Machine<'a, M> {
     }
 
     /// Runs from `at` to the end of the function, and returns R0.
-    pub(crate) fn run(mut self, mut at: usize) -> u64 {
+    fn run(mut self, mut at: usize) -> u64 {
         for _ in 0..FUEL {
             let [code, registers, low, high, imm @ ..] = self.code[at];
             let (dst, src) = (usize::from(registers & 15), usize::from(registers >> 4));

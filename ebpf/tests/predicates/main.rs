@@ -13,7 +13,6 @@ use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::{ChainFunction, Hook, Predicate, chain_entry};
 use faultline_ebpf::facts::Facts;
 use faultline_ebpf::predicate::{Ir, Memory, Op, Space};
-use machine::Machine;
 use proptest::prelude::*;
 
 #[path = "../common/mod.rs"]
@@ -122,16 +121,7 @@ fn facts() -> Facts {
 
 /// The answer of the predicate's function in a real entry program.
 fn answer(condition: &Ir, memory: &impl Memory) -> u64 {
-    let function = ChainFunction {
-        name: "f".into(),
-        number: 1,
-        hook: Hook::Trampoline { btf_id: 7 },
-        address: 0xffff_ffff_8100_0000,
-        span: 10,
-    };
-    let predicates = [Predicate { number: 1, condition: condition.clone() }];
-    let code = chain_entry(&facts(), &function, &predicates, 1).unwrap().link(|_| 0);
-    Machine::new(&code, memory).run(Machine::<Imagined>::last_function(&code))
+    machine::answer(&machine::program(&facts(), condition).unwrap(), memory)
 }
 
 proptest! {

@@ -253,6 +253,19 @@ mod tests {
     }
 
     #[test]
+    fn a_program_numbers_its_predicates_from_1_in_their_order_as_listings_do() {
+        let all = ["c", "a", "b"].map(named);
+        let wanted: BTreeSet<&Predicate> = all.iter().collect();
+        let compile = |predicate: &Predicate| Ok(Ir::Const(predicate.text.as_bytes()[0].into()));
+        let fresh = Predicates::default().fresh(&wanted, 0, compile, &mut Numbers::new());
+        let numbered = fresh.iter().fold(Numbered::default(), Numbered::with).list();
+        let numbers = numbered.into_iter().map(|of| (of.number, of.condition));
+        let expected =
+            [(1, b'a'), (2, b'b'), (3, b'c')].map(|(number, text)| (number, Ir::Const(text.into())));
+        assert_eq!(numbers.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn what_there_is_no_room_for_is_not_even_compiled() {
         let most = usize::from(MAX_PREDICATES);
         let all: Vec<_> = (0..=most).map(|nth| named(&format!("{nth:03}"))).collect();

@@ -18,7 +18,7 @@ pub(super) const ADDRESS: u64 = 0;
 /// And how long it is.
 const SIZE: u32 = 0;
 
-/// Predicates of one program. An agent numbers them in this order.
+/// Predicates of one program. An agent numbers them in this order, and a test of its holds it to that.
 type Predicates<'a> = BTreeMap<&'a Predicate, &'a Ir>;
 
 /// Those of an agent that has one experiment and nothing else.
