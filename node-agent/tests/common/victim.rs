@@ -14,6 +14,9 @@ use rustix::io::{Errno, pread, pwrite};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::time::{ClockId, clock_gettime};
 
+#[path = "known.rs"]
+pub(crate) mod known;
+
 /// Where the victim finds its cgroup.
 const CGROUP: &str = "FAULTLINE_VICTIM_CGROUP";
 
@@ -29,6 +32,8 @@ pub(crate) struct Tally {
     pub(crate) errno: i32,
     /// When the last failing operation began, by the boot clock.
     pub(crate) last_failure: u64,
+    /// Where the memory is that a call with known arguments was about.
+    pub(crate) place: u64,
 }
 
 /// The near side.
@@ -109,8 +114,8 @@ fn follows_its_orders() {
         let words: Vec<&str> = order.split_whitespace().collect();
         let tally = follow(&words);
         reply.clear();
-        let Tally { ok, failed, errno, last_failure } = tally;
-        writeln!(reply, "tally {ok} {failed} {errno} {last_failure}").unwrap();
+        let Tally { ok, failed, errno, last_failure, place } = tally;
+        writeln!(reply, "tally {ok} {failed} {errno} {last_failure} {place}").unwrap();
         // Not println: a victim whose allocations fail has as few of its own as can be.
         rustix::io::write(std::io::stdout(), reply.as_bytes()).unwrap();
     }
@@ -196,6 +201,8 @@ fn follow(words: &[&str]) -> Tally {
             let file = open(words[1], OFlags::WRONLY, Mode::empty()).unwrap();
             repeat(1, || pwrite(&file, &vec![7; 1 << 20], 0).map(drop))
         }
+        "known" => Tally { place: known::call(number(1)), ..Tally::default() },
+        "known-inside" => Tally { place: known::call_inside(number(1), &directory(0)), ..Tally::default() },
         "call-yourself" => {
             std::fs::write("/proc/self/comm", words[1]).unwrap();
             Tally::default()
@@ -227,7 +234,7 @@ impl Tally {
         let (_, numbers) = line.split_once("tally ")?;
         let numbers: Vec<u64> = numbers.split_whitespace().map(|number| number.parse().unwrap()).collect();
         let errno = i32::try_from(numbers[2]).unwrap();
-        Some(Self { ok: numbers[0], failed: numbers[1], errno, last_failure: numbers[3] })
+        Some(Self { ok: numbers[0], failed: numbers[1], errno, last_failure: numbers[3], place: numbers[4] })
     }
 
     fn add(&mut self, mut operation: impl FnMut() -> Result<(), Errno>) {
@@ -271,6 +278,7 @@ fn threads(count: u64, work: impl Fn(u64) -> Tally + Send + Copy) -> Tally {
             failed: sum.failed + one.failed,
             errno: sum.errno.max(one.errno),
             last_failure: sum.last_failure.max(one.last_failure),
+            place: sum.place.max(one.place),
         })
     })
 }

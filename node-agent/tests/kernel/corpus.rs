@@ -1,5 +1,7 @@
 //! Many predicates, made up over this kernel's own types: the verifier takes the programs of all of them.
 
+mod chains;
+
 use std::fs;
 
 use faultline_ebpf::btf::{Btf, Param, Type};
@@ -24,10 +26,10 @@ const HOPS: usize = 5;
 const VERIFIED: u32 = 100_000;
 
 /// The same numbers each time.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
@@ -72,7 +74,8 @@ fn comparison(btf: &Btf, params: &[Param<'_>], dice: &mut Dice) -> Option<String
     None
 }
 
-fn predicate(btf: &Btf, params: &[Param<'_>], dice: &mut Dice) -> String {
+/// A condition of four comparisons over what the parameters lead to.
+pub(crate) fn predicate(btf: &Btf, params: &[Param<'_>], dice: &mut Dice) -> String {
     let mut all = Vec::new();
     while all.len() < 4 {
         all.extend(

@@ -13,6 +13,7 @@ mod hybrid;
 mod lifecycle;
 mod limits;
 mod mechanisms;
+mod oracle;
 mod predicates;
 mod preflight;
 mod pressure;
