@@ -25,6 +25,7 @@ use crate::{
 
 use fields::Field;
 use findings::Findings;
+use kernel_chaos::Places;
 use kind::Recognised;
 
 pub use call_chain::FramePlace;
@@ -55,6 +56,8 @@ pub struct Document {
     /// Where the functions of an experiment's call chain are written, that of the target function last and only where
     /// the document says something of it; of a broken experiment, those that can be read. Empty for every other document.
     pub frames: Vec<FramePlace>,
+    /// Where an experiment says what fails, as far as that can be read.
+    pub fault: Option<Span>,
 }
 
 /// What a document is.
@@ -138,8 +141,9 @@ fn decode_document(document: YamlDocument, source: &[u8], lines: &Lines<'_>, fil
     let Some(root) = root else {
         file.diagnostics.extend(fatal);
         let content = Content::Broken(Broken::Unrecognised { kind: None, name: None });
-        let (line, frames) = (lines.line(span.start), Vec::new());
-        file.documents.push(Document { span, line, raw: Json::Null, content, frames });
+        let Places { frames, fault } = Places::default();
+        let line = lines.line(span.start);
+        file.documents.push(Document { span, line, raw: Json::Null, content, frames, fault });
         return;
     };
     let mut findings = Findings::default();
@@ -153,14 +157,15 @@ fn decode_document(document: YamlDocument, source: &[u8], lines: &Lines<'_>, fil
     let complete = fatal.is_none();
     findings.extend(fatal.map(|fatal| if foreign && has_kind(&root) { of_no_concern(fatal) } else { fatal }));
     for (root, recognised) in recognised {
-        let (content, frames) = if complete {
+        let (content, places) = if complete {
             decode_root(root, recognised, readable, source, &mut findings)
         } else {
-            (partial(root, recognised), Vec::new())
+            (partial(root, recognised), Places::default())
         };
+        let Places { frames, fault } = places;
         let line = lines.line(Field::root("", root).place.start);
         let raw = if matches!(content, Content::Skipped(_)) { Json::Null } else { root.to_json() };
-        file.documents.push(Document { span: root.span, line, raw, content, frames });
+        file.documents.push(Document { span: root.span, line, raw, content, frames, fault });
     }
     file.diagnostics.extend(findings.into_diagnostics());
 }
@@ -172,19 +177,22 @@ fn decode_root(
     usable: bool,
     source: &[u8],
     findings: &mut Findings,
-) -> (Content, Vec<FramePlace>) {
+) -> (Content, Places) {
     let errors_before = findings.errors();
     let content = match recognised {
-        Recognised::Foreign => Content::Skipped(skipped(root)),
+        Recognised::Foreign => {
+            findings.extend(kind::kernel_chaos_in_workflow(root));
+            Content::Skipped(skipped(root))
+        }
         Recognised::KernelChaos { dialect, problem } => {
             findings.extend(problem);
             let field = Field::root("the document", root);
-            let (experiment, frames) = kernel_chaos::experiment(field, dialect, source, findings);
+            let (experiment, places) = kernel_chaos::experiment(field, dialect, source, findings);
             let content = match experiment.filter(|_| usable && findings.errors() == errors_before) {
                 Some(experiment) => Content::Experiment(Box::new(experiment)),
                 None => Content::Broken(Broken::Experiment { id: metadata::experiment_id(root) }),
             };
-            return (content, frames);
+            return (content, places);
         }
         Recognised::Guardrail { problem } => {
             findings.extend(problem);
@@ -207,7 +215,7 @@ fn decode_root(
             Content::Broken(unrecognised(root))
         }
     };
-    (content, Vec::new())
+    (content, Places::default())
 }
 
 /// What a document is whose end could not be read. What is missing in it is not its fault, so nothing is decoded.

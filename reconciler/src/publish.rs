@@ -12,7 +12,7 @@ use faultline_core::{
     tree::Role,
 };
 use jiff::Timestamp;
-pub use news::{News, Problem, log, news, problems};
+pub use news::{News, Problem, ProblemPlace, log, news, problems};
 
 use crate::{
     metrics::{

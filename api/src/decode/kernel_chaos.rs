@@ -1,6 +1,6 @@
 //! `KernelChaos`: one experiment.
 
-use crate::{Code, Diagnostic, Experiment, GoDuration, Mode, Selector, yaml::Node};
+use crate::{Code, Diagnostic, Experiment, GoDuration, Mode, Selector, Span, yaml::Node};
 
 use super::{
     call_chain::FramePlace,
@@ -14,6 +14,15 @@ use super::{
     selector,
 };
 
+/// Where an experiment says what it is about, as far as that can be read.
+#[derive(Default)]
+pub(super) struct Places {
+    /// The functions of its call chain.
+    pub(super) frames: Vec<FramePlace>,
+    /// What fails.
+    pub(super) fault: Option<Span>,
+}
+
 /// Reads a whole document, and where the functions of its call chain are written. No experiment where a part that cannot
 /// be done without is missing; whether the rest is free of errors is for the caller to see.
 pub(super) fn experiment(
@@ -21,8 +30,8 @@ pub(super) fn experiment(
     dialect: Dialect,
     source: &[u8],
     findings: &mut Findings,
-) -> (Option<Experiment>, Vec<FramePlace>) {
-    let Some(mut document) = root.fields(findings) else { return (None, Vec::new()) };
+) -> (Option<Experiment>, Places) {
+    let Some(mut document) = root.fields(findings) else { return (None, Places::default()) };
     document.ignore(&["apiVersion", "kind", "status"]);
     let id = metadata::experiment_id(root.node);
     let metadata = metadata::read(&mut document, Scope::Namespace, findings);
@@ -31,9 +40,9 @@ pub(super) fn experiment(
     let namespace = id.as_ref().map_or("", |id| id.namespace.as_str());
     let spec = spec.and_then(|spec| Spec::read(spec, namespace, dialect, source, findings));
     let Some(Spec { mode, selector, container_names, duration, request: Some(request) }) = spec else {
-        return (None, Vec::new());
+        return (None, Places::default());
     };
-    let Request { fault, call_chain, frames, probability, times } = request;
+    let Request { fault, fault_place, call_chain, frames, probability, times } = request;
     let experiment = || {
         Some(Experiment {
             id: id?,
@@ -49,7 +58,7 @@ pub(super) fn experiment(
             times,
         })
     };
-    (experiment(), frames)
+    (experiment(), Places { frames, fault: fault_place })
 }
 
 /// Reports what is wrong with the experiment inside a `Schedule`.

@@ -61,6 +61,24 @@ pub(super) fn recognise(root: &Node) -> Recognised {
     }
 }
 
+/// What is lost with a workflow of Chaos Mesh: each `KernelChaos` among its templates, which nobody here runs.
+pub(super) fn kernel_chaos_in_workflow(root: &Node) -> Vec<Diagnostic> {
+    let is_workflow = root.get("kind").and_then(Node::as_text) == Some("Workflow");
+    let templates = root.get("spec").and_then(|spec| spec.get("templates")).filter(|_| is_workflow);
+    let Some(Node { value: Value::Sequence(templates), .. }) = templates else { return Vec::new() };
+    let lost = |template: &Node| {
+        let in_schedule = || template.get("schedule").and_then(|schedule| schedule.get("kernelChaos"));
+        let of_type =
+            || template.get("templateType").filter(|of_type| of_type.as_text() == Some("KernelChaos"));
+        let place = template.get("kernelChaos").or_else(in_schedule).or_else(of_type)?.span;
+        let message =
+            "workflows are skipped, and this KernelChaos with its workflow: nothing of it is injected";
+        let help = "commit it as a document of its own to have it injected";
+        Some(Diagnostic::warning(Code::NotSupportedYet, place, message).help(help))
+    };
+    templates.iter().filter_map(lost).collect()
+}
+
 /// The items of a `List` as `kubectl get -o yaml` prints it.
 pub(super) fn items_of_list(root: &Node) -> Option<Vec<&Node>> {
     let kind = root.get("kind").and_then(Node::as_text)?;

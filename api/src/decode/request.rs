@@ -1,6 +1,6 @@
 //! `failKernRequest`: what is injected, where, and how often.
 
-use crate::{CallChain, Code, Diagnostic, Fault, Percent, yaml::quoted};
+use crate::{CallChain, Code, Diagnostic, Fault, Percent, Span, yaml::quoted};
 
 use super::{
     call_chain::{self, FramePlace},
@@ -13,6 +13,8 @@ use super::{
 /// `failKernRequest`, as far as it is readable.
 pub(super) struct Request {
     pub(super) fault: Option<Fault>,
+    /// Where that is written.
+    pub(super) fault_place: Option<Span>,
     pub(super) call_chain: Option<CallChain>,
     /// Where its functions are written, as far as they are readable.
     pub(super) frames: Vec<FramePlace>,
@@ -28,7 +30,7 @@ impl Request {
         findings: &mut Findings,
     ) -> Option<Self> {
         let mut request = request.fields(findings)?;
-        let fault = fault(&mut request, dialect, findings);
+        let (fault, fault_place) = fault(&mut request, dialect, findings).unzip();
         let (call_chain, frames) = match request.take("callchain", findings) {
             Some(field) => call_chain::call_chain(field, fault, source, findings),
             None => (Some(CallChain::default()), Vec::new()),
@@ -44,11 +46,19 @@ impl Request {
             findings.push(Diagnostic::note(Code::NoEffect, headers.place, message));
         }
         request.finish(findings);
-        Some(Self { fault, call_chain, frames, probability: probability.unwrap_or(Percent::ALL), times })
+        Some(Self {
+            fault,
+            fault_place,
+            call_chain,
+            frames,
+            probability: probability.unwrap_or(Percent::ALL),
+            times,
+        })
     }
 }
 
-fn fault(request: &mut Fields<'_>, dialect: Dialect, findings: &mut Findings) -> Option<Fault> {
+/// With its place.
+fn fault(request: &mut Fields<'_>, dialect: Dialect, findings: &mut Findings) -> Option<(Fault, Span)> {
     if dialect == Dialect::ChaosMesh && request.has("function") {
         let field = request.take_quietly("function")?;
         let message = "Chaos Mesh's KernelChaos has no field `function`";
@@ -63,8 +73,10 @@ fn fault(request: &mut Fields<'_>, dialect: Dialect, findings: &mut Findings) ->
         }
         return None;
     }
-    let failtype = request.require("failtype", findings)?.number(0..=2, findings)?;
-    Fault::ALL.into_iter().find(|fault| u64::from(fault.failtype()) == failtype)
+    let field = request.require("failtype", findings)?;
+    let failtype = field.number(0..=2, findings)?;
+    let fault = Fault::ALL.into_iter().find(|fault| u64::from(fault.failtype()) == failtype)?;
+    Some((fault, field.node.span))
 }
 
 /// `function: {name, errno}`: any injectable function with a chosen error.

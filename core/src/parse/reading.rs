@@ -46,7 +46,7 @@ pub(super) fn read(source: &str, path: &str, bytes: &[u8]) -> Reading {
 }
 
 fn read_document(document: Document, file: &FileDocuments) -> Read {
-    let Document { span, line, raw, content, frames: _ } = document;
+    let Document { span, line, raw, content, frames: _, fault: _ } = document;
     let content = match content {
         Content::Experiment(experiment) => {
             let written = Written::new(&experiment, raw);

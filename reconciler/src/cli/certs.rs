@@ -25,6 +25,8 @@ enum CertsCommand {
 ///
 /// Writes ca.crt, ca.key, reconciler.crt, reconciler.key, and a pair for each node. A node's certificate speaks for
 /// that node alone; keys are readable by their owner alone.
+///
+/// Exit codes: 0 they are written; 2 usage, or they cannot be: nothing is written over without --force.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline certs init --dir certs --server faultline.example --node node-1 --node node-2

@@ -18,6 +18,8 @@ use crate::admin::{
 };
 
 /// Say why an experiment is running, or why it is not
+///
+/// Exit codes: 0 fine, whatever its state; 1 there is no such experiment; 2 usage, or no reconciler answers.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline explain chaos-testing/mount-enomem

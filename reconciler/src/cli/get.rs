@@ -18,6 +18,8 @@ use crate::admin::{
 use crate::publish::Problem;
 
 /// Show what a running reconciler has
+///
+/// Exit codes: 0 fine, whatever is shown; 2 usage, or no reconciler answers.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline get runs
@@ -125,7 +127,7 @@ fn experiments(views: &[ExperimentView]) -> String {
 fn problems(found: &[Problem]) -> String {
     let row = |problem: &Problem| {
         let Problem { place, code, message } = problem.clone();
-        [place, code, message]
+        [place.to_string(), code, message]
     };
     if found.is_empty() {
         return String::new();

@@ -107,7 +107,7 @@ impl Kernel {
         let of_target = of_target.first();
         let mut problems = Vec::new();
         let frames = on_the_way.iter().filter_map(|frame| kept(self.frame(frame), &mut problems)).collect();
-        let place = of_target.map_or(document.span, |frame| frame.span);
+        let place = document.fault.or(of_target.map(|frame| frame.span)).unwrap_or(document.span);
         let target = TargetFacts::from_btf(&self.btf, target(experiment.fault));
         let target = target.map_err(|missing| vec![not_injectable(place, experiment.fault, &missing)]);
         let target = kept(target, &mut problems);

@@ -15,6 +15,9 @@ use crate::{inventory::Provider, serve::Server};
 ///
 /// When it stops it says nothing to the agents: they recover by themselves once their leases have run out, and a
 /// reconciler that is back before then finds them as they were.
+///
+/// Exit codes: 0 a signal stopped it; 2 usage, or it cannot start or go on; 128 and the signal's number where a second
+/// signal ended it at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline run --source experiments --platform guardrails --inventory inventory.yaml \\

@@ -24,6 +24,9 @@ use crate::{
 ///
 /// Needs what the agent needs: root, or CAP_BPF, CAP_PERFMON, CAP_SYSLOG and CAP_DAC_READ_SEARCH. Everything is
 /// detached when it stops, however it stops.
+///
+/// Exit codes: 0 a signal stopped it; 2 usage, or it cannot start or go on; 128 and the signal's number where a second
+/// signal ended it at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline up --source experiments --platform guardrails --cgroups /sys/fs/cgroup/pods

@@ -1,6 +1,6 @@
 //! What a plan finds wrong that the one before it did not: told once, and again when it is gone.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use faultline_api::Reason;
 use faultline_core::{
@@ -14,12 +14,43 @@ use serde::{Deserialize, Serialize};
 /// One thing that is wrong with what the sources hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
-    /// `source:path`, with line and column where they are known.
-    pub place: String,
+    /// Where it is.
+    pub place: ProblemPlace,
     /// Code of the diagnostic; where there is none, the reason.
     pub code: String,
     /// In words.
     pub message: String,
+}
+
+/// Where something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProblemPlace {
+    /// Name of the source.
+    pub source: String,
+    /// Path of the file, relative to the source's root.
+    pub file: String,
+    /// From 1; `None` where the file as a whole is meant.
+    pub line: Option<u32>,
+    /// From 1, in characters; `None` where a document or the file as a whole is meant.
+    pub column: Option<u32>,
+}
+
+impl ProblemPlace {
+    /// A place as a plan has it, `source:path:line`, in one of the plan's sources; `None`: it is not one.
+    fn of_document(place: &str, plan: &Plan) -> Option<Self> {
+        let (path, line) = place.rsplit_once(':')?;
+        let within = |source: &String| Some((source.clone(), path.strip_prefix(source)?.strip_prefix(':')?));
+        let (source, file) = plan.sources.keys().find_map(within)?;
+        Some(Self { source, file: file.to_owned(), line: Some(line.parse().ok()?), column: None })
+    }
+}
+
+impl fmt::Display for ProblemPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, file, line, column } = self;
+        write!(f, "{source}:{file}")?;
+        [line, column].into_iter().flatten().try_for_each(|number| write!(f, ":{number}"))
+    }
 }
 
 /// One change.
@@ -46,23 +77,26 @@ pub fn problems(plan: &Plan) -> BTreeSet<Problem> {
     let files = &plan.report.files;
     let of_files = files.iter().flat_map(|file| {
         file.findings.iter().map(|finding| Problem {
-            place: [finding.line, finding.column]
-                .into_iter()
-                .flatten()
-                .fold(format!("{}:{}", file.source, file.path), |place, number| format!("{place}:{number}")),
+            place: ProblemPlace {
+                source: file.source.clone(),
+                file: file.path.clone(),
+                line: finding.line,
+                column: finding.column,
+            },
             code: finding.diagnostic.code.to_string(),
             message: finding.diagnostic.message.clone(),
         })
     });
-    let beside = plan.report.why_nots.iter().filter_map(of_document);
+    let beside = plan.report.why_nots.iter().filter_map(|why| of_document(why, plan));
     let beside = beside.filter(|(why, _)| !files.iter().any(|file| says(file, why)));
     of_files.chain(beside.map(|(_, problem)| problem)).collect()
 }
 
 /// What makes a document, a file or a guardrail useless; `None` for runs, which say so themselves.
-fn of_document(why: &WhyNot) -> Option<(&WhyNot, Problem)> {
+fn of_document<'a>(why: &'a WhyNot, plan: &Plan) -> Option<(&'a WhyNot, Problem)> {
     let reason = why.reason.filter(|reason| matches!(reason, Reason::Invalid | Reason::Duplicate))?;
-    let place = why.place.clone().filter(|_| why.subject.parse::<RunKey>().is_err())?;
+    let place = why.place.as_ref().filter(|_| why.subject.parse::<RunKey>().is_err())?;
+    let place = ProblemPlace::of_document(place, plan)?;
     let code = format!("{reason:?}").to_lowercase();
     Some((why, Problem { place, code, message: format!("{}: {}", why.subject, why.message) }))
 }
@@ -94,9 +128,9 @@ pub fn news(before: Option<&Plan>, after: &Plan) -> Vec<News> {
 /// Logs it.
 pub fn log(news: &News) {
     match news {
-        News::Found(Problem { place, code, message }) => tracing::warn!(place, code, message, "found"),
+        News::Found(Problem { place, code, message }) => tracing::warn!(%place, code, message, "found"),
         News::Gone(Problem { place, code, message }) => {
-            tracing::info!(place, code, message, "not found any more");
+            tracing::info!(%place, code, message, "not found any more");
         }
         News::Source { source, freshness: Freshness::Fresh, .. } => {
             tracing::info!(source, "the source is fresh again");
@@ -155,7 +189,11 @@ mod tests {
     }
 
     fn problem(place: &str, code: &str, message: &str) -> Problem {
-        Problem { place: place.to_owned(), code: code.to_owned(), message: message.to_owned() }
+        let mut parts = place.split(':');
+        let (source, file) = (parts.next().unwrap().to_owned(), parts.next().unwrap().to_owned());
+        let mut number = || parts.next().map(|number| number.parse().unwrap());
+        let place = ProblemPlace { source, file, line: number(), column: number() };
+        Problem { place, code: code.to_owned(), message: message.to_owned() }
     }
 
     #[test]
@@ -177,6 +215,15 @@ mod tests {
                 problem("exp:syn.yaml:1:4", "yaml-syntax", "no YAML"),
             ]
         );
+    }
+
+    #[test]
+    fn a_place_has_parts_for_programs_and_is_one_text_for_people() {
+        let Problem { place, .. } = problem("exp:syn.yaml:1:4", "yaml-syntax", "no YAML");
+        let json = serde_json::json!({ "source": "exp", "file": "syn.yaml", "line": 1, "column": 4 });
+        assert_eq!(serde_json::to_value(&place).unwrap(), json);
+        assert_eq!(place.to_string(), "exp:syn.yaml:1:4");
+        assert_eq!(ProblemPlace { line: None, column: None, ..place }.to_string(), "exp:syn.yaml");
     }
 
     #[test]

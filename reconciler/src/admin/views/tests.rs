@@ -81,7 +81,7 @@ fn a_broken_document_is_declared_where_it_stands_and_its_problem_is_listed_with_
     assert_eq!(explained(&pass).place.as_deref(), Some("exp:bad.yaml:1"));
     let problems = report(&pass, None).problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert_eq!(problems[0].place, "exp:bad.yaml:5:9");
+    assert_eq!(problems[0].place.to_string(), "exp:bad.yaml:5:9");
 }
 
 #[test]
