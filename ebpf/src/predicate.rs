@@ -8,6 +8,7 @@ mod held;
 mod ir;
 mod macros;
 mod names;
+mod nearest;
 mod ty;
 mod undescribed;
 mod verdict;

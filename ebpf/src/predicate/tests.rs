@@ -433,62 +433,6 @@ fn a_function_that_the_kernel_does_not_describe_takes_what_is_declared() {
     assert!(problems.last().unwrap().message.starts_with("no register holds"), "{problems:?}");
 }
 
-/// Two structs, two aliases and two constants of each name, which may differ, before a function that knows none of them.
-fn twice(differ: bool) -> Btf {
-    let mut builder = BtfBuilder::new();
-    let u32 = builder.int("unsigned int", 4);
-    let u64 = builder.int("unsigned long", 8);
-    let other = if differ { u64 } else { u32 };
-    builder.structure("node", 24, &[("flags", u32, 0), ("same", u32, 64), ("first", u32, 96)]);
-    builder.structure("node", 24, &[("flags", other, 0), ("same", u32, 64), ("second", u32, 128)]);
-    builder.typedef("handle_t", u32);
-    builder.typedef("handle_t", other);
-    builder.enumeration("", &[("MODE", 1), ("ONLY", 3)]);
-    builder.enumeration("", &[("MODE", 1 + i32::from(differ))]);
-    let pointer = builder.pointer(u32);
-    let registers = builder.structure("pt_regs", 168, &[("di", u64, 896)]);
-    let registers = builder.pointer(registers);
-    builder.function("f", &[("p", pointer)]);
-    builder.function("__x64_sys_f", &[("regs", registers)]);
-    Btf::parse(builder.build()).unwrap()
-}
-
-#[test]
-fn a_name_of_several_types_is_refused_where_it_makes_a_difference_which_is_meant() {
-    let read = |differ: bool, function: &str, declared: Option<&str>, text: &str| {
-        let btf = twice(differ);
-        let (id, is_syscall) = (btf.functions(function).next().unwrap(), function != "f");
-        let declared = declared.map(|declared| parse_parameters(declared).unwrap());
-        check(Function { btf: &btf, id, is_syscall }, declared.as_deref(), &parse(text).unwrap())
-    };
-    let of = |differ, text: &str| read(differ, "f", None, text);
-    let refused = |result| match result {
-        Err(Problems::Predicate(problems) | Problems::Parameters(problems)) => {
-            problems.into_iter().map(|problem: Problem| problem.message).collect::<Vec<_>>()
-        }
-        Ok(value) => panic!("{value:?}"),
-    };
-    let of_nodes = "this kernel has 2 types `struct node`, with which this is not the same: \
-                    24 bytes with flags, same, first; 24 bytes with flags, same, second";
-    assert_eq!(refused(of(true, "((struct node *)p)->flags == 1")), [of_nodes]);
-    assert!(of(false, "((struct node *)p)->flags == 1").is_ok());
-    // What they have in common, and what only one of them has.
-    let common = of(true, "((struct node *)p)->same && sizeof(struct node) == 24 && (struct node *)p");
-    assert!(common.is_ok(), "{common:?}");
-    assert_eq!(of(true, "((struct node *)p)->second"), Ok(load(Ir::Argument(0), 16, 4, false).truth()));
-    let handles = "this kernel has 2 types `handle_t`, with which this is not the same: u32; u64";
-    for text in ["sizeof(handle_t) == 4", "sizeof(handle_t *) == 8 && (handle_t)~0 > 0xffffffff"] {
-        assert_eq!(refused(of(true, text)), [handles], "{text}");
-        assert!(of(false, text).is_ok(), "{text}");
-    }
-    let declared = read(true, "__x64_sys_f", Some("struct node *n"), "n->flags");
-    assert!(matches!(declared, Err(Problems::Parameters(_))), "{declared:?}");
-    assert_eq!(refused(declared), [of_nodes]);
-    assert!(read(false, "__x64_sys_f", Some("struct node *n"), "n->flags").is_ok());
-    assert_eq!(refused(of(true, "*p == MODE")), ["this kernel has several constants `MODE`: 1, 2"]);
-    assert!(of(false, "*p == MODE").is_ok() && of(true, "*p == ONLY").is_ok());
-}
-
 #[test]
 fn what_is_nearly_a_type_or_a_constant_of_the_kernel_is_suggested() {
     assert_eq!(

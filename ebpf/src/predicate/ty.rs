@@ -5,9 +5,9 @@ use faultline_api::{
     predicate::{BaseType, Problem, TypeName},
 };
 
-use super::check::nearest_of_many;
 use super::ir::Space;
 use super::names::written;
+use super::nearest::nearest_of_many;
 use crate::btf::{Btf, Kind, Type};
 
 /// Pointers and arrays that a name goes through: only damaged data has more.
