@@ -5,6 +5,7 @@
 //! input reaches takes over:
 //!
 //! ```text
+//! mkdir -p fuzz/corpus
 //! cargo fuzz run --sanitizer none --features libfuzzer predicate_text fuzz/corpus fuzz/seeds/predicate_text
 //! ```
 //!
