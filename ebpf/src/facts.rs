@@ -69,6 +69,10 @@ pub struct TaskFacts {
     pub comm: i16,
     /// `task_struct.start_boottime`
     pub start_boottime: i16,
+    /// `task_struct.nvcsw`: how often the task left its CPU of its own accord.
+    pub left: i16,
+    /// `task_struct.nivcsw`: how often it was made to.
+    pub preempted: i16,
     /// `task_struct.nsproxy`
     pub nsproxy: i16,
     /// `nsproxy.pid_ns_for_children`
@@ -132,6 +136,8 @@ impl Facts {
                 group_leader: offset(btf, "task_struct", "group_leader")?,
                 comm: offset(btf, "task_struct", "comm")?,
                 start_boottime: offset(btf, "task_struct", "start_boottime")?,
+                left: offset(btf, "task_struct", "nvcsw")?,
+                preempted: offset(btf, "task_struct", "nivcsw")?,
                 nsproxy: offset(btf, "task_struct", "nsproxy")?,
                 pid_ns: offset(btf, "nsproxy", "pid_ns_for_children")?,
                 child_reaper: offset(btf, "pid_namespace", "child_reaper")?,

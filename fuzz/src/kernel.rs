@@ -133,8 +133,10 @@ fn required(btf: &mut BtfBuilder, [word, long, pointer]: [u32; 3]) {
         ("nsproxy", pointer, 320),
         ("start_boottime", long, 384),
         ("comm", long, 448),
+        ("nvcsw", long, 512),
+        ("nivcsw", long, 576),
     ];
-    btf.structure("task_struct", 72, &task);
+    btf.structure("task_struct", 80, &task);
     btf.structure("nsproxy", 16, &[("pid_ns_for_children", pointer, 64)]);
     btf.structure("pid_namespace", 16, &[("child_reaper", pointer, 64)]);
     btf.structure("mutex", 32, &[("owner", long, 64)]);

@@ -142,7 +142,7 @@ impl Asm {
                 imm: 0,
             }),
             Line::Store { width, base, off, src, .. } => out.push(store(width, base, off, src)),
-            Line::AtomicAdd { base, off, src } => out.push(atomic(base, off, src, ATOMIC_ADD)),
+            Line::AtomicAdd { base, off, src, .. } => out.push(atomic(base, off, src, ATOMIC_ADD)),
             Line::AtomicOr { base, off, src } => out.push(atomic(base, off, src, ATOMIC_OR)),
             Line::CompareExchange { base, off, src } => {
                 out.push(atomic(base, off, src, ATOMIC_COMPARE_EXCHANGE));

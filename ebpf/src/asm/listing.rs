@@ -76,7 +76,9 @@ impl Program {
             Line::Store { width, base, off, src, what } => {
                 named(format!("{}[{base}{off:+}] = {src}", width.name()), what)
             }
-            Line::AtomicAdd { base, off, src } => format!("atomic u64[{base}{off:+}] += {src}"),
+            Line::AtomicAdd { base, off, src, what } => {
+                named(format!("atomic u64[{base}{off:+}] += {src}"), what)
+            }
             Line::AtomicOr { base, off, src } => format!("atomic u64[{base}{off:+}] |= {src}"),
             Line::CompareExchange { base, off, src } => {
                 format!("r0 = compare_exchange(u64[{base}{off:+}], r0, {src})")

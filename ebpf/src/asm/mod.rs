@@ -42,6 +42,7 @@ pub(crate) enum Line {
         base: Reg,
         off: i16,
         src: Reg,
+        what: &'static str,
     },
     AtomicOr {
         base: Reg,
@@ -150,8 +151,8 @@ impl Asm {
     }
 
     /// Atomically `*(u64 *)(base + off) += src`.
-    pub fn atomic_add(&mut self, base: Reg, off: i16, src: Reg) {
-        self.lines.push(Line::AtomicAdd { base, off, src });
+    pub fn atomic_add(&mut self, base: Reg, off: i16, src: Reg, what: &'static str) {
+        self.lines.push(Line::AtomicAdd { base, off, src, what });
     }
 
     /// Atomically `*(u64 *)(base + off) |= src`.

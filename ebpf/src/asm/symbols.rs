@@ -109,7 +109,7 @@ pub enum MapId {
     Spared,
     /// How far each task has come in its chains.
     Tasks,
-    /// Which thread is inside one of our own allocations, per CPU.
+    /// How many threads are inside one of our own allocations, per CPU.
     Busy,
     /// Calls of one function, per CPU. Not the engine's: each counting program has one to itself.
     Calls,

@@ -7,7 +7,8 @@ const KEY: i16 = -8;
 
 /// Counts entries of a function, whoever makes them, in [`MapId::Calls`], a word per CPU.
 ///
-/// It adds without atomics: the kernel runs a program once at a time on a CPU, and drops what would be a second run.
+/// It adds without atomics: no other program has this map, and the kernel runs a program once at a time on a CPU, and
+/// drops what would be a second run.
 ///
 /// # Errors
 /// A mistake in the code generator.

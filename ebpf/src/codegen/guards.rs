@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::frame::{COUNTERS, CTX, NOW, PROBE, SLOT, VERDICT};
-use super::scope::{busy_note, veil};
+use super::scope::{busy_threads, veil};
 use crate::asm::{Alu, Asm, Cond, Helper, Label, MapId, Reg, Width};
 use crate::facts::{Facts, TargetFacts, TaskFacts};
 use crate::layout::counters::Counter;
@@ -45,11 +45,9 @@ fn refuse(asm: &mut Asm, reason: Counter) {
 fn own_allocation(asm: &mut Asm, decided: Label) {
     let foreign = asm.label("foreign");
     asm.note("guard: not our own allocation");
-    busy_note(asm, foreign);
-    asm.load(Width::U64, SLOT, Reg::R0, 0, "busy");
-    asm.jump_if(Cond::Eq, SLOT, 0, foreign);
-    asm.call(Helper::CurrentPidTgid);
-    asm.jump_if(Cond::Ne, Reg::R0, SLOT, foreign);
+    busy_threads(asm, foreign);
+    asm.load(Width::U64, Reg::R1, Reg::R0, 0, "busy threads");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, foreign);
     refuse(asm, Counter::Own);
     asm.jump(decided);
     asm.bind(foreign);

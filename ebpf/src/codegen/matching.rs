@@ -3,13 +3,13 @@
 //! Operations leave nothing in registers, so that all of R0 to R5 are free in each.
 
 use super::context::Context;
-use super::frame::{CTX, LISTED, SLOT, STATE, TAG};
+use super::frame::{CTX, LISTED, SCRATCH, SLOT, STATE, TAG};
 use super::place::{self, Home};
 use super::predicates::{self, Predicates};
 use super::scope::{self, Turns, veil};
 use super::{ChainFunction, probing, sampling};
 use crate::asm::{Alu, Asm, Cond, Helper, Label, Operand, Reg, Width};
-use crate::facts::{Facts, TargetFacts};
+use crate::facts::{Facts, TargetFacts, TaskFacts};
 use crate::layout::{off, task};
 use crate::matching::{Op, Test, Value, Word};
 
@@ -81,7 +81,7 @@ impl Writer<'_, '_> {
                 scope::make_state(asm, self.out);
                 asm.bind(known);
             }
-            Op::Walk => walk(asm),
+            Op::Walk => self.walk(asm),
             Op::FindProbe => probing::find(asm, ways.next),
             Op::FindCounters => probing::find_counters(asm, ways.next),
             Op::TakeStep(place) => {
@@ -113,6 +113,33 @@ impl Writer<'_, '_> {
         }
         scope::find_state(asm, none);
         asm.bind(none);
+    }
+
+    /// Takes the stack into the task's state; the number of its return addresses is 0 where it cannot be had.
+    ///
+    /// The kernel takes it into memory of the CPU's first, and copies from there. Not all kernels keep another task from
+    /// taking its own in between: what was taken while the task was off its CPU may be another's, and counts for nothing.
+    fn walk(&self, asm: &mut Asm) {
+        let (Site::Chain(facts, _) | Site::Gate(facts, ..)) = self.site;
+        let (lost, taken) = (asm.label("lost"), asm.label("taken"));
+        switches(asm, facts.task);
+        asm.store(Width::U64, Reg::Fp, SCRATCH, Reg::R1, "switches before");
+        asm.mov(Reg::R1, CTX);
+        asm.address(Reg::R2, STATE, off(task::STACK));
+        asm.mov(Reg::R3, i32::from(off(8 * task::STACK_MAX)));
+        asm.mov(Reg::R4, 0);
+        asm.call(Helper::Stack);
+        asm.mov(SLOT, Reg::R0);
+        asm.jump_if(Cond::SignedLt, SLOT, 0, lost);
+        switches(asm, facts.task);
+        asm.load(Width::U64, Reg::R2, Reg::Fp, SCRATCH, "switches before");
+        asm.jump_if(Cond::Eq, Reg::R1, Reg::R2, taken);
+        asm.bind(lost);
+        asm.mov(SLOT, 0);
+        asm.bind(taken);
+        asm.alu(Alu::Shr, SLOT, 3);
+        veil(asm, SLOT, Reg::R1);
+        place::store(asm, Word::Walked, SLOT);
     }
 
     /// Constants on the stack are veiled, or the verifier would walk what follows once for each.
@@ -280,20 +307,12 @@ impl Writer<'_, '_> {
     }
 }
 
-/// Takes the stack into the task's state; the number of its return addresses is 0 where it cannot be had.
-fn walk(asm: &mut Asm) {
-    let taken = asm.label("taken");
-    asm.mov(Reg::R1, CTX);
-    asm.address(Reg::R2, STATE, off(task::STACK));
-    asm.mov(Reg::R3, i32::from(off(8 * task::STACK_MAX)));
-    asm.mov(Reg::R4, 0);
-    asm.call(Helper::Stack);
-    asm.jump_if(Cond::SignedGe, Reg::R0, 0, taken);
-    asm.mov(Reg::R0, 0);
-    asm.bind(taken);
-    asm.alu(Alu::Shr, Reg::R0, 3);
-    veil(asm, Reg::R0, Reg::R1);
-    place::store(asm, Word::Walked, Reg::R0);
+/// R1 = how often the task has left its CPU.
+fn switches(asm: &mut Asm, at: TaskFacts) {
+    asm.call(Helper::CurrentTask);
+    asm.load(Width::U64, Reg::R1, Reg::R0, at.left, "switches of its own accord");
+    asm.load(Width::U64, Reg::R2, Reg::R0, at.preempted, "preemptions");
+    asm.alu(Alu::Add, Reg::R1, Reg::R2);
 }
 
 /// When the comparison does not hold.

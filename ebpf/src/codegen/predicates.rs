@@ -120,14 +120,13 @@ pub(super) fn is_unread(asm: &mut Asm) {
     bit(asm, UNREAD, "unread");
 }
 
-/// Counts a refusal in the counters that R0 points to; R4 as [`is_unread`] left it. More than one program may be
-/// counting.
+/// Counts a refusal in the counters that R0 points to; R4 as [`is_unread`] left it.
 pub(super) fn count_refusal(asm: &mut Asm) {
     asm.alu(Alu::And, Reg::R4, 1);
     asm.alu(Alu::Shl, Reg::R4, 3);
     asm.alu(Alu::Add, Reg::R0, Reg::R4);
     asm.mov(Reg::R1, 1);
-    asm.atomic_add(Reg::R0, Counter::Rejected.off(), Reg::R1);
+    asm.atomic_add(Reg::R0, Counter::Rejected.off(), Reg::R1, "rejected, or unread");
 }
 const _: () = assert!(Counter::Unread.offset() == Counter::Rejected.offset() + 8);
 

@@ -94,16 +94,15 @@ pub(super) fn answer(asm: &mut Asm, answer: i32) {
     asm.store(Width::U64, Reg::Fp, ANSWER, Reg::R1, "answer");
 }
 
-/// Counts in the counters at hand, or, where other programs count too, atomically in those of the slot.
+/// Counts in the counters at hand, or, where programs count that keep none at hand, in those of the slot.
 pub(super) fn count(asm: &mut Asm, counter: Counter, next: Label) {
     if counter.is_shared() {
         look_up(asm, MapId::Counters, next);
-        asm.mov(Reg::R1, 1);
-        asm.atomic_add(Reg::R0, counter.off(), Reg::R1);
     } else {
-        asm.load(Width::U64, Reg::R1, Reg::Fp, COUNTERS, "counters");
-        asm.increment(Reg::R1, counter.off(), Reg::R2, counter.name());
+        asm.load(Width::U64, Reg::R0, Reg::Fp, COUNTERS, "counters");
     }
+    asm.mov(Reg::R1, 1);
+    asm.atomic_add(Reg::R0, counter.off(), Reg::R1, counter.name());
 }
 
 /// Counts the verdict, the offset of its counter.
@@ -112,7 +111,8 @@ pub(super) fn count_verdict(asm: &mut Asm) {
     asm.load(Width::U64, Reg::R2, Reg::Fp, VERDICT, "verdict");
     asm.alu(Alu::And, Reg::R2, i32::try_from(counters::SIZE - 8).unwrap_or(0));
     asm.alu(Alu::Add, Reg::R1, Reg::R2);
-    asm.increment(Reg::R1, 0, Reg::R2, "the verdict's");
+    asm.mov(Reg::R2, 1);
+    asm.atomic_add(Reg::R1, 0, Reg::R2, "the verdict's");
 }
 
 /// Counts that the step's predicate turned the slot down, or could not be evaluated.

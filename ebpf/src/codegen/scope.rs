@@ -68,25 +68,26 @@ pub(super) fn find_state(asm: &mut Asm, none: Label) {
 
 /// STATE = a fresh state, or leaves for `out`.
 ///
-/// Making one allocates, and so may pass a gate. The thread puts itself down as busy around it, and gates
-/// refuse it while it is. A thread that takes its place on the CPU may overwrite the note; then the
-/// allocation may fail at most, and the activation goes untracked.
+/// Making one allocates, and so may pass a gate. The thread counts itself as busy on its CPU around it, which it cannot
+/// leave in the middle of a program, and gates refuse whoever allocates there meanwhile: a thread that preempts it is
+/// refused too, which is seldom and errs on the right side.
 pub(super) fn make_state(asm: &mut Asm, out: Label) {
     asm.note("first match of this task: make its state");
-    busy_note(asm, out);
+    busy_threads(asm, out);
     asm.mov(SLOT, Reg::R0);
-    asm.call(Helper::CurrentPidTgid);
-    asm.store(Width::U64, SLOT, 0, Reg::R0, "busy");
+    asm.mov(Reg::R1, 1);
+    asm.atomic_add(SLOT, 0, Reg::R1, "busy threads");
     storage(asm, 1);
-    asm.store(Width::U64, SLOT, 0, 0, "busy");
+    asm.mov(Reg::R1, -1);
+    asm.atomic_add(SLOT, 0, Reg::R1, "busy threads");
     asm.jump_if(Cond::Eq, Reg::R0, 0, out);
     asm.mov(STATE, Reg::R0);
     asm.load(Width::U64, Reg::R1, Reg::Fp, LISTED, "version as listed");
     asm.store(Width::U64, STATE, off(task::VERSION), Reg::R1, "version");
 }
 
-/// R0 = this CPU's note of who is busy; `none` where there is no note.
-pub(super) fn busy_note(asm: &mut Asm, none: Label) {
+/// R0 = how many threads are busy on this CPU, by its address; goes to `none` where nobody counts.
+pub(super) fn busy_threads(asm: &mut Asm, none: Label) {
     asm.store(Width::U64, Reg::Fp, super::frame::KEY, 0, "key");
     asm.map(Reg::R1, MapId::Busy);
     asm.address(Reg::R2, Reg::Fp, super::frame::KEY);

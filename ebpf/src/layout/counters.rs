@@ -1,7 +1,8 @@
 //! What a probe saw and did: an array of 64-bit words per CPU.
 //!
-//! A gate adds without atomics: the kernel lets a program run once at a time on a CPU, and only the one gate of a
-//! probe's target writes its words. The words that programs of chain functions write too are added to atomically.
+//! Programs add atomically, although the words are the CPU's own: the kernel lets one program run once at a time on a
+//! CPU, but a thread can be preempted in the middle of a gate, and the next one on that CPU be in the gate that replaces
+//! it. Nobody pays for that who has no probe.
 
 /// A word of the array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,7 +59,7 @@ impl Counter {
         super::off(self.offset())
     }
 
-    /// Whether programs of chain functions count it too.
+    /// Whether programs of chain functions count it too, which keep no counters at hand.
     pub(crate) const fn is_shared(self) -> bool {
         matches!(self, Self::MissedReturns | Self::Rejected | Self::Unread)
     }

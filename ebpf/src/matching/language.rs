@@ -147,7 +147,7 @@ pub enum Op {
     Recall,
     /// Makes the task a state of zeroes and of this version, unless it has one.
     Make,
-    /// Takes the stack, and counts it into [`Word::Walked`].
+    /// Takes the stack, and counts it into [`Word::Walked`]. None of the loops around it goes on.
     Walk,
     /// Finds the slot's probe.
     FindProbe,

@@ -18,7 +18,8 @@ pub(crate) fn kernel() -> (BtfBuilder, [u32; 3]) {
     let task =
         [("flags", word, 64), ("tgid", word, 128), ("signal", pointer, 192), ("group_leader", pointer, 256)];
     let more = [("comm", name, 320), ("start_boottime", long, 448), ("nsproxy", pointer, 512)];
-    btf.structure("task_struct", 72, &[task.as_slice(), &more].concat());
+    let switches = [("nvcsw", long, 576), ("nivcsw", long, 640)];
+    btf.structure("task_struct", 88, &[task.as_slice(), &more, &switches].concat());
     let css = btf.structure("cgroup_subsys_state", 16, &[("cgroup", pointer, 0), ("parent", pointer, 64)]);
     btf.structure("cgroup", 40, &[("self", css, 0), ("kn", pointer, 128), ("root", pointer, 192)]);
     btf.structure("kernfs_node", 16, &[("id", long, 64)]);

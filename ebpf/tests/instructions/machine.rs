@@ -15,6 +15,8 @@ const TASK: u64 = 0x201;
 const SIGNAL: usize = 24;
 /// Offset of `task_struct.tgid`.
 const TGID: usize = 16;
+/// Offset of `task_struct.nivcsw`.
+const PREEMPTED: usize = 80;
 /// More instructions than any program takes.
 const FUEL: usize = 1 << 20;
 
@@ -33,6 +35,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) context: u64,
     pub(crate) arguments: [u64; 2],
     pub(crate) stack: &'a [u64],
+    /// Whether the task loses its CPU while its stack is taken.
+    pub(crate) is_preempted: bool,
     pub(crate) favours: &'a dyn Fn(usize) -> bool,
 }
 
@@ -43,6 +47,8 @@ struct Run<'a> {
     code: Vec<[u8; 8]>,
     registers: [u64; 11],
     frames: Vec<[u8; 512]>,
+    /// How often the task was preempted.
+    preempted: u64,
 }
 
 /// Runs a program to its end, and returns its answer.
@@ -50,7 +56,8 @@ pub(crate) fn run(program: &Program, kernel: &mut Kernel, scene: &Scene<'_>) -> 
     let code = program.link(|map| map as i32);
     let code = code.chunks_exact(8).map(|insn| insn.try_into().unwrap()).collect();
     // What nobody wrote is not to be relied on.
-    let mut run = Run { kernel, scene, code, registers: [0xdead_dead_dead_dead; 11], frames: Vec::new() };
+    let registers = [0xdead_dead_dead_dead; 11];
+    let mut run = Run { kernel, scene, code, registers, frames: Vec::new(), preempted: 7 };
     run.registers[1] = scene.context;
     run.function(0)
 }
@@ -130,6 +137,7 @@ impl Run<'_> {
                 for (at, address) in self.scene.stack[..taken].iter().enumerate() {
                     self.store(second + 8 * at as u64, 0x18, *address);
                 }
+                self.preempted += u64::from(self.scene.is_preempted);
                 8 * taken as u64
             }
             80 => 1,
@@ -193,8 +201,10 @@ impl Run<'_> {
                 word_of.copy_from_slice(&bytes);
             }
             PREEMPT => {}
-            // Nothing is set in a task or what hangs on it, but its number and the pointer to its signals.
+            // Nothing is set in a task or what hangs on it, but its number, how often it lost its CPU, and the pointer to
+            // its signals.
             TASK if at == TGID => word_of.copy_from_slice(&77_u32.to_le_bytes()),
+            TASK if at == PREEMPTED => word_of.copy_from_slice(&self.preempted.to_le_bytes()),
             TASK if at == SIGNAL => word_of.copy_from_slice(&(TASK << REGION).to_le_bytes()),
             TASK => {}
             FRAMES.. => {

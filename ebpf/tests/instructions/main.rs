@@ -116,6 +116,8 @@ struct Both<'a> {
     chains: Vec<Chain>,
     version: u64,
     stack: Stack,
+    /// Whether the task loses its CPU in the next step, while its stack is taken.
+    is_preempted: bool,
     model: TaskState,
     kernel: Kernel,
 }
@@ -127,8 +129,9 @@ impl Both<'_> {
         let function = function(entry.function);
         let program = &self.programs.entries[usize::from(entry.function) - 1];
         let addresses = self.stack.addresses();
+        let known = self.known(&addresses);
         let counted =
-            call(self.version, &self.chains, entry, tag, &addresses, |call| self.model.enter(function, call));
+            call(self.version, &self.chains, entry, tag, known, |call| self.model.enter(function, call));
         self.run(program, entry, tag, &addresses);
         self.compare(&counted);
     }
@@ -144,12 +147,18 @@ impl Both<'_> {
 
     fn reach(&mut self, target: Target, entry: Entry) {
         let (tag, addresses) = (self.stack.next_tag(entry), self.stack.addresses());
+        let known = self.known(&addresses);
         let counted =
-            call(self.version, &self.chains, entry, tag, &addresses, |call| self.model.reach(target, call));
+            call(self.version, &self.chains, entry, tag, known, |call| self.model.reach(target, call));
         let answer = self.run(&self.programs.gates[&target], entry, tag, &addresses);
         let injects = counted.iter().any(|(_, counter)| *counter == Counter::Injections);
         assert_eq!(answer, if injects { i64::from(target.failure()) as u64 } else { 0 });
         self.compare(&counted);
+    }
+
+    /// What of its stack the model gets to know: nothing, where it might be another's.
+    fn known<'a>(&self, addresses: &'a [u64]) -> &'a [u64] {
+        if self.is_preempted { &[] } else { addresses }
     }
 
     fn run(&mut self, program: &Program, entry: Entry, context: u64, stack: &[u64]) -> u64 {
@@ -160,7 +169,8 @@ impl Both<'_> {
         let members = self.kernel.maps.get_mut(&MapId::Members).unwrap();
         members[..list.len()].copy_from_slice(&list);
         let favours = |slot| favours(entry, slot);
-        let scene = Scene { context, arguments: [entry.argument.into(), 0], stack, favours: &favours };
+        let arguments = [entry.argument.into(), 0];
+        let scene = Scene { context, arguments, stack, is_preempted: self.is_preempted, favours: &favours };
         run(program, &mut self.kernel, &scene)
     }
 
@@ -185,7 +195,11 @@ impl Both<'_> {
 
 proptest! {
     #[test]
-    fn programs_do_what_the_model_does(chains in task::chains(), steps in task::steps()) {
+    fn programs_do_what_the_model_does(
+        chains in task::chains(),
+        steps in task::steps(),
+        preempted in prop::collection::vec(prop::bool::weighted(0.05), 200),
+    ) {
         static PROGRAMS: std::sync::LazyLock<Programs> = std::sync::LazyLock::new(Programs::new);
         let mut both = Both {
             programs: &PROGRAMS,
@@ -193,9 +207,11 @@ proptest! {
             chains,
             version: 1,
             stack: Stack::default(),
+            is_preempted: false,
             model: TaskState::default(),
         };
-        for step in steps {
+        for (step, is_preempted) in steps.into_iter().zip(preempted) {
+            both.is_preempted = is_preempted;
             match step {
                 Step::Enter(entry) => both.enter(entry),
                 Step::Leave => both.leave(true),

@@ -82,6 +82,17 @@ pub enum OpenError {
     /// Addresses are hidden, so call stacks cannot be checked.
     #[error("kernel symbol addresses are hidden: CAP_SYSLOG is needed (kptr_restrict)")]
     HiddenSymbols,
+    /// The kernel takes fewer return addresses of a call stack than it takes to know all of it.
+    #[error(
+        "kernel.perf_event_max_stack is {limit}, and call stacks of {needed} are what chains are proved by: set it with \
+         `sysctl -w kernel.perf_event_max_stack={needed}`"
+    )]
+    ShortStacks {
+        /// As set.
+        limit: usize,
+        /// At the least.
+        needed: usize,
+    },
     /// A map or helper program was refused.
     #[error("cannot set up {what}")]
     Setup {

@@ -15,6 +15,7 @@ use faultline_ebpf::layout::{members, spared};
 use super::error::OpenError;
 use super::host::{lacking, possible_cpus};
 use super::spec::{BudgetKey, Counters, Guarded};
+use super::stacks;
 use super::sys::{self, BpfError, MapRequest};
 use super::words::Words;
 
@@ -33,6 +34,8 @@ pub(super) struct Maps {
     maps: BTreeMap<MapId, OwnedFd>,
     /// An array of maps, whose update the kernel ends with a wait for all running programs.
     barrier: OwnedFd,
+    /// Keeps call stacks from being cut shorter.
+    _stacks: OwnedFd,
     pub(super) globals: Words,
     pub(super) hot: Words,
     cpus: usize,
@@ -50,13 +53,15 @@ impl Maps {
             maps.insert(id, map);
         }
         let barrier = barrier(&maps).map_err(setup("barrier"))?;
+        let stacks = stacks::hold()
+            .map_err(|error| stacks::refused(&error).unwrap_or_else(|| setup("stacks")(error)))?;
         let words = |id: MapId| {
             let map = maps.get(&id).ok_or(std::io::ErrorKind::NotFound)?;
             Words::map(map, shape(id).value as usize)
         };
         let mapped = |source| OpenError::Io { path: "a BPF map's memory".into(), source };
         let (globals, hot) = (words(MapId::Globals).map_err(mapped)?, words(MapId::Hot).map_err(mapped)?);
-        Ok(Self { barrier, globals, hot, maps, cpus: possible_cpus()? })
+        Ok(Self { barrier, _stacks: stacks, globals, hot, maps, cpus: possible_cpus()? })
     }
 
     /// The descriptor that programs are linked with.

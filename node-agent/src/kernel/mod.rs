@@ -33,6 +33,7 @@ mod rehearsal;
 mod selftest;
 mod spared;
 mod spec;
+mod stacks;
 mod symbols;
 mod sys;
 mod words;

@@ -19,6 +19,7 @@ mod preflight;
 mod pressure;
 mod recorded;
 mod spared;
+mod stacks;
 mod trace;
 #[path = "../common/victim.rs"]
 mod victim;

@@ -71,7 +71,7 @@ impl World {
             eprintln!("SKIPPED: not about the {kernel} kernel");
             return None;
         }
-        let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let turn = take_turn();
         let name = format!("faultline-test-{}-{}", std::process::id(), mark());
         let config = EngineConfig { pins: Path::new("/sys/fs/bpf").join(&name), ..EngineConfig::default() };
         let root = Path::new("/sys/fs/cgroup").join(&name);
@@ -126,6 +126,19 @@ impl Drop for World {
         let _ = fs::remove_dir_all(&self.config.pins);
         remove_cgroups(&self.root);
     }
+}
+
+/// While it is held, no other test has an engine. Absent, loudly, outside the lab.
+pub(crate) fn without_engine() -> Option<MutexGuard<'static, ()>> {
+    if std::env::var_os(LAB).is_none() {
+        eprintln!("SKIPPED: needs a real kernel");
+        return None;
+    }
+    Some(take_turn())
+}
+
+fn take_turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Cgroups go when their last process is reaped, which may take a moment.

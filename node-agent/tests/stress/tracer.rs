@@ -165,14 +165,14 @@ fn count(asm: &mut Asm, preempt: Preempt) {
     asm.bind(known);
     asm.mov(Reg::R7, Reg::R0);
     asm.mov(Reg::R1, 1);
-    asm.atomic_add(Reg::R7, 0, Reg::R1);
+    asm.atomic_add(Reg::R7, 0, Reg::R1, "calls");
     asm.per_cpu(Reg::R1, preempt.var);
     asm.call(Helper::ThisCpu);
     asm.load(Width::U32, Reg::R0, Reg::R0, preempt.offset, "preempt count");
     asm.alu(Alu::And, Reg::R0, INTERRUPTED);
     asm.jump_if(Cond::Eq, Reg::R0, 0, task);
     asm.mov(Reg::R1, 1);
-    asm.atomic_add(Reg::R7, 8, Reg::R1);
+    asm.atomic_add(Reg::R7, 8, Reg::R1, "calls in interrupts");
     asm.bind(task);
 }
 

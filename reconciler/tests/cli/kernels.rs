@@ -62,8 +62,10 @@ fn kernel(has_failslab: bool) -> BtfBuilder {
         ("comm", name, 320),
         ("start_boottime", u64, 448),
         ("nsproxy", u64, 512),
+        ("nvcsw", u64, 576),
+        ("nivcsw", u64, 640),
     ];
-    builder.structure("task_struct", 72, &[task.as_slice(), &more].concat());
+    builder.structure("task_struct", 88, &[task.as_slice(), &more].concat());
     let cache = builder.structure("kmem_cache", 64, &[("size", u32, 128)]);
     let registers = ["r9", "r8", "cx", "dx", "si", "di", "sp"].into_iter().zip([9, 10, 11, 12, 13, 14, 19]);
     let registers: Vec<_> = registers.map(|(name, word)| (name, u64, 64 * word)).collect();
