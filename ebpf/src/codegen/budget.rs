@@ -15,11 +15,7 @@ const ATTEMPTS: usize = 8;
 pub(super) fn take_ticket(asm: &mut Asm, exhausted: Label, contended: Label) {
     let granted = asm.label("granted");
     asm.note("take a ticket");
-    asm.load(Width::U64, Reg::R2, Reg::Fp, PROBE, "probe");
-    asm.alu(Alu::Add, Reg::R2, i32::from(off(probe::BUDGET)));
-    asm.map(Reg::R1, MapId::Budgets);
-    asm.call(Helper::MapLookup);
-    asm.jump_if(Cond::Eq, Reg::R0, 0, exhausted);
+    find(asm, exhausted);
     asm.mov(Reg::R3, Reg::R0);
     asm.load(Width::U64, Reg::R2, Reg::Fp, HOT, "hot");
     asm.load(Width::U64, Reg::R2, Reg::R2, off(hot::TIMES), "times");
@@ -34,4 +30,13 @@ pub(super) fn take_ticket(asm: &mut Asm, exhausted: Label, contended: Label) {
     }
     asm.jump(contended);
     asm.bind(granted);
+}
+
+/// R0 = the address of what is spent of the probe's budget; goes to `none` where it has none.
+pub(super) fn find(asm: &mut Asm, none: Label) {
+    asm.load(Width::U64, Reg::R2, Reg::Fp, PROBE, "probe");
+    asm.alu(Alu::Add, Reg::R2, i32::from(off(probe::BUDGET)));
+    asm.map(Reg::R1, MapId::Budgets);
+    asm.call(Helper::MapLookup);
+    asm.jump_if(Cond::Eq, Reg::R0, 0, none);
 }

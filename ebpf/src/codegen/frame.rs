@@ -27,13 +27,15 @@ pub(super) const COUNTERS: i16 = -48;
 pub(super) const HOT: i16 = -56;
 /// The boot clock.
 pub(super) const NOW: i16 = -64;
-/// Whether any slot is about to inject for its chain.
-pub(super) const DUE: i16 = -72;
+/// Entry program: where the activation is on the task's stack.
+pub(super) const POSITION: i16 = -72;
 /// Version of the member list as first read.
 pub(super) const LISTED: i16 = -80;
 
 /// Predicates that some slot asks for, one bit each.
 pub(super) const NEEDED: i16 = -88;
+/// Whether there is reason to walk the stack; once the predicates are evaluated.
+pub(super) const DUE: i16 = NEEDED;
 /// Predicates that hold.
 pub(super) const HELD: i16 = -96;
 /// Predicates that could not be evaluated.
@@ -49,6 +51,8 @@ pub(super) const STEP: i16 = -128;
 pub(super) const WALKED: i16 = STEP;
 /// The record, or the return address, under way; before the gate looks at any changeable words.
 pub(super) const CURSOR: i16 = HOT;
+/// The return address that is looked at for a record; before the gate looks at any counters.
+pub(super) const AT: i16 = COUNTERS;
 
 /// Entry program: progress before this activation.
 pub(super) const START: i16 = VERDICT;
@@ -58,5 +62,3 @@ pub(super) const GAIN: i16 = ANSWER;
 pub(super) const OPENED: i16 = COUNTERS;
 /// Entry program: those of them that the draw favours.
 pub(super) const DRAWS: i16 = NOW;
-/// Entry program: where the activation is on the task's stack.
-pub(super) const POSITION: i16 = DUE;

@@ -69,7 +69,7 @@ impl Writer<'_, '_> {
             Op::Predicated(_) if self.predicates.is_empty() => {}
             Op::Predicated(ops) => self.all(asm, ops, ways),
             Op::Newest(ops) => self.newest(asm, ops),
-            Op::Below(end, ops) => self.below(asm, end, ops),
+            Op::Below(end, word, ops) => self.below(asm, end, word, ops),
             Op::EachSlot(ops) => self.each_slot(asm, ops),
             Op::Break => asm.jump(ways.after),
             Op::Next => asm.jump(ways.next),
@@ -142,12 +142,11 @@ impl Writer<'_, '_> {
         place::store(asm, Word::Walked, SLOT);
     }
 
-    /// Constants on the stack are veiled, or the verifier would walk what follows once for each.
+    /// Constants on the stack are veiled, and what constants are added to there, or the verifier would walk what follows
+    /// once for each.
     fn set(&self, asm: &mut Asm, word: Word, value: Value) {
         self.load(asm, Reg::R1, value);
-        if let (Home::Own(_), Value::Const(_)) = (place::home(word), value) {
-            veil(asm, Reg::R1, Reg::R2);
-        }
+        Self::veil_own(asm, word, value);
         place::store(asm, word, Reg::R1);
     }
 
@@ -155,7 +154,15 @@ impl Writer<'_, '_> {
         place::load(asm, Reg::R1, word);
         let right = self.operand(asm, value);
         asm.alu(op, Reg::R1, right);
+        Self::veil_own(asm, word, value);
         place::store(asm, word, Reg::R1);
+    }
+
+    /// R1 is about to become the word.
+    fn veil_own(asm: &mut Asm, word: Word, value: Value) {
+        if let (Home::Own(_), Value::Const(_)) = (place::home(word), value) {
+            veil(asm, Reg::R1, Reg::R2);
+        }
     }
 
     /// Carries `ops` out where the test comes out as `wanted`.
@@ -194,7 +201,10 @@ impl Writer<'_, '_> {
             }
             Test::Known => asm.jump_if(if wanted { Cond::Ne } else { Cond::Eq }, STATE, 0, there),
             Test::Holds => self.predicates.go(asm, wanted, there),
+            Test::Asks => predicates::asks(asm, wanted, there),
             Test::Favoured => against(asm, sampling::draw),
+            Test::Certain => against(asm, probing::certain),
+            Test::Affordable => against(asm, probing::affordable),
             Test::InTime => against(asm, probing::in_time),
         }
     }
@@ -217,12 +227,12 @@ impl Writer<'_, '_> {
         asm.bind(ways.after);
     }
 
-    fn below(&self, asm: &mut Asm, end: i32, ops: &[Op]) {
+    fn below(&self, asm: &mut Asm, end: i32, word: Word, ops: &[Op]) {
         let ways = Ways { after: asm.label("done"), next: asm.label("further") };
         let more = asm.label("number");
         asm.mov(SLOT, 0);
         asm.bind(more);
-        place::store(asm, Word::Cursor, SLOT);
+        place::store(asm, word, SLOT);
         self.all(asm, ops, ways);
         asm.bind(ways.next);
         asm.alu(Alu::Add, SLOT, 1);

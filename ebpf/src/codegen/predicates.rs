@@ -69,6 +69,12 @@ impl<'p> Predicates<'p> {
     }
 }
 
+/// Goes there where the step that was taken has a predicate, or, unless that is `wanted`, where it has none.
+pub(super) fn asks(asm: &mut Asm, wanted: bool, there: Label) {
+    of_step(asm);
+    asm.jump_if(if wanted { Cond::Ne } else { Cond::Eq }, Reg::R2, 0, there);
+}
+
 /// Asks for the predicate of the step that was taken.
 pub(super) fn ask(asm: &mut Asm) {
     of_step(asm);

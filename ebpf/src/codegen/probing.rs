@@ -72,6 +72,27 @@ pub(super) fn in_time(asm: &mut Asm, over: Label) {
     asm.jump_if(Cond::Ge, Reg::R2, Reg::R1, over);
 }
 
+/// Leaves unless every draw favours the probe.
+pub(super) fn certain(asm: &mut Asm, not: Label) {
+    asm.load(Width::U64, Reg::R1, Reg::Fp, PROBE, "probe");
+    asm.load(Width::U32, Reg::R1, Reg::R1, off(probe::CERTAIN), "certain");
+    asm.jump_if(Cond::Eq, Reg::R1, 0, not);
+}
+
+/// Leaves where the probe's budget is used up: nothing is taken of it.
+pub(super) fn affordable(asm: &mut Asm, not: Label) {
+    let unlimited = asm.label("unlimited");
+    scope::hot_words(asm);
+    asm.load(Width::U64, Reg::R1, Reg::R1, off(hot::TIMES), "times");
+    asm.jump_if(Cond::Eq, Reg::R1, -1, unlimited);
+    asm.store(Width::U64, Reg::Fp, SCRATCH, Reg::R1, "times");
+    budget::find(asm, not);
+    asm.load(Width::U64, Reg::R1, Reg::R0, 0, "spent");
+    asm.load(Width::U64, Reg::R2, Reg::Fp, SCRATCH, "times");
+    asm.jump_if(Cond::Ge, Reg::R1, Reg::R2, not);
+    asm.bind(unlimited);
+}
+
 /// Takes a ticket, or counts why there is none.
 pub(super) fn ticket(asm: &mut Asm, next: Label) {
     let (granted, exhausted, contended) =

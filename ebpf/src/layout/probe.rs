@@ -14,8 +14,10 @@ pub const BUDGET: usize = 8;
 /// There is one place more than there can be frames: the target's step has no function, so a finished chain never
 /// advances.
 pub const STEPS: usize = 24;
+/// Whether its probability is 100: then every draw favours it, and it does not matter which activation made it.
+pub const CERTAIN: usize = STEPS + 2 * (MAX_FRAMES + 1);
 /// Size of an entry in bytes.
-pub const SIZE: usize = STEPS + 2 * (MAX_FRAMES + 1);
+pub const SIZE: usize = CERTAIN + 8;
 
 /// Bits of a step that hold the number of its function.
 pub const FUNCTION_BITS: i32 = 10;
@@ -49,6 +51,8 @@ pub struct Probe {
     pub frames: Vec<Step>,
     /// Number of the target's own predicate; 0 for none.
     pub predicate: u8,
+    /// Its probability is 100, and stays so.
+    pub certain: bool,
 }
 
 impl Probe {
@@ -61,6 +65,7 @@ impl Probe {
         put(&mut entry, TARGET, &self.target.code().to_le_bytes());
         put(&mut entry, FRAMES, &count.to_le_bytes());
         put(&mut entry, BUDGET, &self.budget);
+        put(&mut entry, CERTAIN, &u32::from(self.certain).to_le_bytes());
         let target = Step { function: 0, predicate: self.predicate };
         for (position, step) in frames.iter().chain([&target]).enumerate() {
             put(&mut entry, STEPS + 2 * position, &step.word().to_le_bytes());
@@ -76,9 +81,11 @@ mod tests {
     #[test]
     fn a_full_chain_still_ends_with_a_step_that_has_no_function() {
         let frames = vec![Step { function: 3, predicate: 1 }; MAX_FRAMES + 1];
-        let entry = Probe { target: Target::Bio, budget: [9; 16], frames, predicate: 63 }.encode();
+        let entry =
+            Probe { target: Target::Bio, budget: [9; 16], frames, predicate: 63, certain: true }.encode();
         assert_eq!(entry[TARGET..BUDGET], [2, 0, 0, 0, 15, 0, 0, 0]);
         assert_eq!(entry[BUDGET..STEPS], [9; 16]);
-        assert_eq!(entry[SIZE - 4..], [3, 4, 0, 63 << 2]);
+        assert_eq!(entry[CERTAIN - 4..CERTAIN], [3, 4, 0, 63 << 2]);
+        assert_eq!(entry[CERTAIN..], [1, 0, 0, 0, 0, 0, 0, 0]);
     }
 }

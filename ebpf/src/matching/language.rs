@@ -20,7 +20,8 @@ pub enum Word {
     Tag,
     /// Of the record at the cursor: progress before the activation advanced it.
     Before,
-    /// Of the record at the cursor: where the activation is on the stack, counted from the outermost return address.
+    /// Of the record at the cursor: where the activation is on the stack, counted from the outermost return address; 0
+    /// where any activation of its function, in its place among the others, is as good as this one.
     Position,
     /// Of the record at the cursor: where its return address lies at the least.
     Site,
@@ -36,11 +37,14 @@ pub enum Word {
     Opened,
     /// Those of them that the draw favours.
     Draws,
-    /// Where this activation is on the stack; 0 where that cannot be told.
+    /// Where this activation is on the stack; 0 where that was not asked for, or cannot be told.
     Own,
     /// Return addresses on the stack; 0 where they cannot be had.
     Walked,
-    /// Whether any slot is about to inject for its chain.
+    /// The return address that is looked at while the cursor is at a record.
+    At,
+    /// At an entry, whether it matters which activation this is; at a gate, whether any slot is about to inject for its
+    /// chain.
     Due,
     /// The counter of the reason why nothing may be injected in this call; 0 for none.
     Verdict,
@@ -100,8 +104,14 @@ pub enum Test {
     Known,
     /// The predicate of the step that was taken held, or it has none.
     Holds,
+    /// The step that was taken has a predicate.
+    Asks,
     /// A draw with the probability of the slot's probe.
     Favoured,
+    /// Every draw does.
+    Certain,
+    /// The budget of the slot's probe is not used up.
+    Affordable,
     /// The slot's probe has not ended.
     InTime,
 }
@@ -133,8 +143,8 @@ pub enum Op {
     Predicated(&'static [Self]),
     /// These for every record, the newest first; the cursor begins at the depth, and does not follow it.
     Newest(&'static [Self]),
-    /// These for every number below this one, at the cursor.
-    Below(i32, &'static [Self]),
+    /// These for every number below this one, in the word.
+    Below(i32, Word, &'static [Self]),
     /// These for every slot. Loops are not nested.
     EachSlot(&'static [Self]),
     /// Ends the loop.

@@ -6,9 +6,13 @@
 //! advances nothing leaves none, so recursion costs nothing.
 //!
 //! Exits can go unseen: programs come and go, and the kernel skips a program that it is in the middle of on that CPU.
-//! Then a record stays behind. It is found out by its tag where a context lies above it on the task's stack, at an entry
-//! by its position where the activation that begins lies further out, and before anything is injected for a chain by the
-//! stack, which must show every record's activation at its very position.
+//! Then a record stays behind. It is found out by its tag where a context lies above it on the task's stack, and before
+//! anything is injected for a chain by the stack, which must show an activation for every record, in their order.
+//!
+//! Where what counts is only that a thread is inside a function, any activation of it will do. One that a predicate or a
+//! draw has singled out must itself be there: its record holds its position on the stack, and a later activation of the
+//! function ends it that lies no further in. To find positions out takes a walk of the stack, so it is done at those
+//! entries only; and before the gate walks, all else has to be in favour.
 
 mod language;
 
@@ -19,13 +23,13 @@ use Op::{
     Guard, Make, Newest, Next, Note, Or, Predicated, Proof, Recall, Refuse, Set, Stop, Sub, TakeStep, Ticket,
     Unless, Walk, When, Xor,
 };
-use Test::{Favoured, Holds, InTime, Is, Known};
+use Test::{Affordable, Asks, Certain, Favoured, Holds, InTime, Is, Known};
 use Value::{
     BitOf, Const, Frames, InSlot, ListVersion, Of, OneInSlot, OwnFunction, OwnSite, OwnSkipped, OwnSpan,
     OwnTag, OwnTarget, ProbeTarget, Return, SlotBit, StepFunction,
 };
 use Word::{
-    Before, Cursor, Depth, Drawn, Draws, Due, Gain, Lost, Opened, Own, Position, Progress, Scratch, Site,
+    At, Before, Cursor, Depth, Drawn, Draws, Due, Gain, Lost, Opened, Own, Position, Progress, Scratch, Site,
     Span, Start, Tag, Verdict, Version, Walked,
 };
 
@@ -47,44 +51,36 @@ pub static ENTRY: &[Op] = &[
     Recall,
     Set(Start, Const(0)),
     Set(Own, Const(0)),
-    When(
-        Known,
-        &[
-            Do(REFRESH),
-            Do(SETTLE),
-            Note("records that are not further out are over too"),
-            When(
-                Is(Of(Depth), Ne, Const(0)),
-                &[
-                    Do(LOCATE),
-                    When(Is(Of(Own), Eq, Const(0)), &[Do(FORGET)]),
-                    Newest(&[When(Is(Of(Position), Lt, Of(Own)), &[Break]), Do(MISS)]),
-                ],
-            ),
-            Do(TELL),
-            Set(Start, Of(Progress)),
-        ],
-    ),
+    When(Known, &[Do(REFRESH), Do(SETTLE), Do(SUCCEED), Do(TELL), Set(Start, Of(Progress))]),
     Predicated(&[Note("which predicates are asked for?"), EachSlot(&[Do(WAITS), Ask]), Evaluate]),
     Set(Gain, Const(0)),
     Set(Opened, Const(0)),
     Set(Draws, Const(0)),
+    Set(Due, Const(0)),
     EachSlot(&[
         Do(WAITS),
         Unless(Holds, &[Refuse, Next]),
         Add(Gain, OneInSlot),
+        When(Asks, &[Set(Due, Const(1))]),
         When(Is(InSlot(Start), Ne, Const(0)), &[Next]),
         Note("the outermost activation draws for all that follows inside it"),
         Or(Opened, SlotBit),
         Unless(Favoured, &[Next]),
         Or(Draws, SlotBit),
+        Unless(Certain, &[Set(Due, Const(1))]),
     ]),
     Note("an activation that advances nothing leaves no trace"),
     When(Is(Of(Gain), Eq, Const(0)), &[Stop]),
     Make,
     When(Is(Of(Depth), Ge, Const(MOST_RECORDS)), &[Stop]),
-    When(Is(Of(Own), Eq, Const(0)), &[Do(LOCATE)]),
-    When(Is(Of(Own), Eq, Const(0)), &[Stop]),
+    When(
+        Is(Of(Due), Ne, Const(0)),
+        &[
+            Note("it was singled out, so it must be told from its like"),
+            When(Is(Of(Own), Eq, Const(0)), &[Do(LOCATE)]),
+            When(Is(Of(Own), Eq, Const(0)), &[Stop]),
+        ],
+    ),
     Note("record the activation and advance"),
     Set(Cursor, Of(Depth)),
     Set(Tag, OwnTag),
@@ -124,6 +120,7 @@ pub static GATE: &[Op] = &[
         When(Is(Of(Verdict), Eq, Const(0)), &[EachSlot(&[Do(OURS), Do(LIVE), Ask])]),
         Evaluate,
     ]),
+    Set(Due, Const(0)),
     When(Known, &[When(Is(Of(Verdict), Eq, Const(0)), &[Proof(PROVE)]), Do(TELL)]),
     EachSlot(&[
         Note("does it apply?"),
@@ -138,7 +135,14 @@ pub static GATE: &[Op] = &[
         When(Is(Frames, Eq, Const(0)), &[Unless(Favoured, &[Count(Counter::SampledOut), Next])]),
         When(
             Is(Frames, Ne, Const(0)),
-            &[Unless(Known, &[Next]), Unless(DRAWN, &[Count(Counter::SampledOut), Next])],
+            &[
+                Unless(Known, &[Next]),
+                Unless(DRAWN, &[Count(Counter::SampledOut), Next]),
+                Proof(&[
+                    Note("no chain could afford it, so none was proved"),
+                    When(Is(Of(Due), Eq, Const(0)), &[Count(Counter::Exhausted), Next]),
+                ]),
+            ],
         ),
         Ticket,
         Note("inject, and count what else applies as shadowed"),
@@ -186,6 +190,26 @@ const TELL: &[Op] = &[When(
 /// taken proves nothing.
 const WALK: &[Op] = &[Walk, When(Is(Of(Walked), Ge, Const(FULL_STACK)), &[Set(Walked, Const(0))])];
 
+/// Could this activation be taken for one on record? Then what is on record no further out is over.
+const SUCCEED: &[Op] = &[
+    Note("could it be taken for one on record?"),
+    Set(Scratch, Const(0)),
+    Newest(&[
+        When(Is(Of(Position), Eq, Const(0)), &[Next]),
+        When(Is(Of(Site), Ne, OwnSite), &[Next]),
+        Set(Scratch, Const(1)),
+        Break,
+    ]),
+    When(
+        Is(Of(Scratch), Ne, Const(0)),
+        &[
+            Do(LOCATE),
+            When(Is(Of(Own), Eq, Const(0)), &[Do(FORGET)]),
+            Newest(&[When(Is(Of(Position), Ge, Of(Own)), &[Do(MISS)])]),
+        ],
+    ),
+];
+
 /// Where is this activation on the stack?
 const LOCATE: &[Op] = &[
     Note("where is this activation on the stack?"),
@@ -193,6 +217,7 @@ const LOCATE: &[Op] = &[
     Set(Own, Const(0)),
     Below(
         NEAR,
+        Cursor,
         &[
             When(Is(Of(Walked), Le, Of(Cursor)), &[Break]),
             Set(Scratch, Return(Cursor)),
@@ -224,16 +249,19 @@ const LIVE: &[Op] = &[
 /// The draw of the outermost activation favoured the slot.
 const DRAWN: Test = Is(BitOf(Drawn), Ne, Const(0));
 
-/// Where some slot is about to inject for its chain, every record must be on the stack, where it was when it was made.
+/// Where some slot is about to inject for its chain, every record must be on the stack, from the newest outwards.
+///
+/// Each takes the innermost return address that it can, which leaves the most to those further out: where this way finds
+/// no place for all, there is none.
 const PROVE: &[Op] = &[
-    Note("is any chain live and drawn?"),
-    Set(Due, Const(0)),
+    Note("is any chain live, drawn, and to be afforded?"),
     EachSlot(&[
         Do(OURS),
         When(Is(Frames, Eq, Const(0)), &[Next]),
         Do(LIVE),
         Unless(DRAWN, &[Next]),
         Unless(Holds, &[Next]),
+        Unless(Affordable, &[Next]),
         Set(Due, Const(1)),
         Break,
     ]),
@@ -242,15 +270,28 @@ const PROVE: &[Op] = &[
         &[
             Note("is every record on the stack?"),
             Do(WALK),
-            When(Is(Of(Walked), Eq, Const(0)), &[Do(FORGET)]),
-            Newest(&[
-                When(Is(Of(Position), Gt, Of(Walked)), &[Do(FORGET), Break]),
-                Set(Scratch, Of(Walked)),
-                Sub(Scratch, Of(Position)),
-                Set(Scratch, Return(Scratch)),
-                Sub(Scratch, Of(Site)),
-                When(Is(Of(Scratch), Ge, Of(Span)), &[Do(FORGET), Break]),
-            ]),
+            Set(Cursor, Of(Depth)),
+            Sub(Cursor, Const(1)),
+            Below(
+                FULL_STACK,
+                At,
+                &[
+                    When(Is(Of(At), Ge, Of(Walked)), &[Do(FORGET), Break]),
+                    Set(Scratch, Return(At)),
+                    Sub(Scratch, Of(Site)),
+                    When(Is(Of(Scratch), Ge, Of(Span)), &[Next]),
+                    When(
+                        Is(Of(Position), Ne, Const(0)),
+                        &[
+                            Set(Scratch, Of(Walked)),
+                            Sub(Scratch, Of(At)),
+                            When(Is(Of(Scratch), Ne, Of(Position)), &[Next]),
+                        ],
+                    ),
+                    When(Is(Of(Cursor), Eq, Const(0)), &[Break]),
+                    Sub(Cursor, Const(1)),
+                ],
+            ),
         ],
     ),
 ];

@@ -83,7 +83,7 @@ impl<'a> Machine<'a> {
             Op::When(test, ops) => return if self.holds(test) { self.all(ops) } else { Then::On },
             Op::Unless(test, ops) => return if self.holds(test) { Then::On } else { self.all(ops) },
             Op::Newest(ops) => return self.turns((0..self.task.depth).rev(), Self::set_cursor, ops),
-            Op::Below(end, ops) => return self.turns(0..extended(end), Self::set_cursor, ops),
+            Op::Below(end, word, ops) => return self.numbers(end, word, ops),
             Op::EachSlot(ops) => return self.turns(0..self.call.chains.len(), Self::set_slot, ops),
             Op::Break => return Then::Break,
             Op::Next => return Then::Next,
@@ -126,6 +126,11 @@ impl<'a> Machine<'a> {
         Then::On
     }
 
+    fn numbers(&mut self, end: i32, word: Word, ops: &[Op]) -> Then {
+        let turns = (0..extended(end)).map(|number| (word, number));
+        self.turns(turns, |machine, (word, number)| machine.put(word, number), ops)
+    }
+
     fn set_cursor(&mut self, at: u64) {
         self.put(Word::Cursor, at);
     }
@@ -150,8 +155,10 @@ impl<'a> Machine<'a> {
             }
             Test::Known => self.task.known,
             Test::Holds => self.held >> self.predicate() & 1 == 1,
+            Test::Asks => self.predicate() != 0,
             Test::Favoured => (self.call.favours)(self.slot),
-            Test::InTime => true,
+            Test::Certain => self.chain.is_some_and(|chain| chain.certain),
+            Test::InTime | Test::Affordable => true,
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Chain {
     pub frames: Vec<Step>,
     /// Number of the target's own predicate; 0 for none.
     pub predicate: u8,
+    /// Every draw favours it.
+    pub certain: bool,
 }
 
 /// A chain function.

@@ -81,9 +81,9 @@ pub(crate) fn holds(predicate: u8, argument: u8) -> bool {
     predicate == 0 || argument >> predicate & 1 == 1
 }
 
-/// Whether the draw favours a slot.
-pub(crate) fn favours(entry: Entry, slot: usize) -> bool {
-    u32::from(entry.draws) >> slot & 1 == 1
+/// Whether the draw favours the chain in a slot.
+pub(crate) fn favours(entry: Entry, slot: usize, chain: &Chain) -> bool {
+    chain.certain || u32::from(entry.draws) >> slot & 1 == 1
 }
 
 /// A function as programs know it.
@@ -101,7 +101,7 @@ pub(crate) fn call<T>(
     work: impl FnOnce(&Call<'_>) -> T,
 ) -> T {
     let holds = |predicate| holds(predicate, entry.argument);
-    let favours = |slot| favours(entry, slot);
+    let favours = |slot: usize| favours(entry, slot, &chains[slot]);
     work(&Call { version, chains, tag, stack, holds: &holds, favours: &favours })
 }
 
@@ -125,8 +125,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 pub(crate) fn chains() -> impl Strategy<Value = Vec<Chain>> {
     let frame = (1..FUNCTIONS, 0u8..3).prop_map(|(function, predicate)| Frame { function, predicate });
-    let chain = (target(), prop::collection::vec(frame, 0..4), 0u8..3)
-        .prop_map(|(target, frames, predicate)| Chain { target, frames, predicate });
+    let chain = (target(), prop::collection::vec(frame, 0..4), 0u8..3, any::<bool>())
+        .prop_map(|(target, frames, predicate, certain)| Chain { target, frames, predicate, certain });
     prop::collection::vec(chain, 1..6)
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Kernel {
     pub(crate) sizes: BTreeMap<MapId, usize>,
     /// Whether the task has its storage.
     pub(crate) known: bool,
+    /// How often a stack was taken.
+    pub(crate) walks: usize,
 }
 
 /// What the program finds around it.
@@ -37,6 +39,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) stack: &'a [u64],
     /// Whether the task loses its CPU while its stack is taken.
     pub(crate) is_preempted: bool,
+    /// The kernel's count of what keeps the CPU from being taken.
+    pub(crate) preempt_count: u32,
     pub(crate) favours: &'a dyn Fn(usize) -> bool,
 }
 
@@ -133,6 +137,7 @@ impl Run<'_> {
             }
             14 => 77,
             67 => {
+                self.kernel.walks += 1;
                 let taken = self.scene.stack.len().min(third as usize / 8);
                 for (at, address) in self.scene.stack[..taken].iter().enumerate() {
                     self.store(second + 8 * at as u64, 0x18, *address);
@@ -200,7 +205,7 @@ impl Run<'_> {
                     bytes.get(start..start + word_of.len()).map_or(vec![0; word_of.len()], <[u8]>::to_vec);
                 word_of.copy_from_slice(&bytes);
             }
-            PREEMPT => {}
+            PREEMPT => word_of.copy_from_slice(&self.scene.preempt_count.to_le_bytes()),
             // Nothing is set in a task or what hangs on it, but its number, how often it lost its CPU, and the pointer to
             // its signals.
             TASK if at == TGID => word_of.copy_from_slice(&77_u32.to_le_bytes()),

@@ -9,6 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use faultline_ebpf::Target;
 use faultline_ebpf::asm::{MapId, Program};
@@ -19,7 +20,7 @@ use faultline_ebpf::layout::counters::{self, Counter};
 use faultline_ebpf::layout::globals::{self, Unit};
 use faultline_ebpf::layout::maps::shape;
 use faultline_ebpf::layout::members::Members;
-use faultline_ebpf::layout::probe::Probe;
+use faultline_ebpf::layout::probe::{Probe, Step as Frame};
 use faultline_ebpf::layout::{hot, task as words};
 use faultline_ebpf::model::{Chain, Count, TaskState};
 use faultline_ebpf::predicate::{Ir, Op};
@@ -36,6 +37,8 @@ mod semantics;
 mod task;
 
 const GENERATION: u64 = 9;
+
+static PROGRAMS: LazyLock<Programs> = LazyLock::new(Programs::new);
 
 /// The programs of all functions and of two targets.
 struct Programs {
@@ -85,7 +88,7 @@ impl Programs {
 fn kernel(chains: &[Chain]) -> Kernel {
     let sizes: BTreeMap<MapId, usize> =
         MapId::ALL.into_iter().map(|id| (id, shape(id).value as usize)).collect();
-    let mut kernel = Kernel { maps: BTreeMap::new(), sizes, known: false };
+    let mut kernel = Kernel { maps: BTreeMap::new(), sizes, known: false, walks: 0 };
     for (id, size) in &kernel.sizes {
         kernel.maps.insert(*id, vec![0; size * 16]);
     }
@@ -99,8 +102,9 @@ fn kernel(chains: &[Chain]) -> Kernel {
     for unit in units.chain((1..=5).map(Unit::Function)) {
         store(&mut kernel, MapId::Globals, unit.offset(), &GENERATION.to_le_bytes());
     }
-    for (index, Chain { target, frames, predicate }) in chains.iter().enumerate() {
-        let probe = Probe { target: *target, budget: [0; 16], frames: frames.clone(), predicate: *predicate };
+    for (index, Chain { target, frames, predicate, certain }) in chains.iter().enumerate() {
+        let (target, frames, predicate, certain) = (*target, frames.clone(), *predicate, *certain);
+        let probe = Probe { target, budget: [0; 16], frames, predicate, certain };
         let entry = probe.encode();
         store(&mut kernel, MapId::Probes, index * entry.len(), &entry);
         for (at, value) in [(hot::PROBABILITY, 50), (hot::TIMES, u64::MAX), (hot::ENDS, u64::MAX)] {
@@ -118,11 +122,25 @@ struct Both<'a> {
     stack: Stack,
     /// Whether the task loses its CPU in the next step, while its stack is taken.
     is_preempted: bool,
+    preempt_count: u32,
     model: TaskState,
     kernel: Kernel,
 }
 
-impl Both<'_> {
+impl<'a> Both<'a> {
+    fn new(programs: &'a Programs, chains: Vec<Chain>) -> Self {
+        Self {
+            programs,
+            kernel: kernel(&chains),
+            chains,
+            version: 1,
+            stack: Stack::default(),
+            is_preempted: false,
+            preempt_count: 0,
+            model: TaskState::default(),
+        }
+    }
+
     fn enter(&mut self, entry: Entry) {
         let tag = self.stack.next_tag(entry);
         self.stack.0.push(Activation { entry, tag });
@@ -157,20 +175,22 @@ impl Both<'_> {
     }
 
     /// What of its stack the model gets to know: nothing, where it might be another's.
-    fn known<'a>(&self, addresses: &'a [u64]) -> &'a [u64] {
+    fn known<'s>(&self, addresses: &'s [u64]) -> &'s [u64] {
         if self.is_preempted { &[] } else { addresses }
     }
 
     fn run(&mut self, program: &Program, entry: Entry, context: u64, stack: &[u64]) -> u64 {
-        let chained = self.chains.iter().filter(|chain| !chain.frames.is_empty()).count();
-        let probes = (0..self.chains.len() as u32).collect();
+        let chains = &self.chains;
+        let chained = chains.iter().filter(|chain| !chain.frames.is_empty()).count();
+        let probes = (0..chains.len() as u32).collect();
         // Versions begin at 1: 0 is that of a fresh state.
         let list = Members { version: self.version, probes, chained: chained as u32 }.encode();
         let members = self.kernel.maps.get_mut(&MapId::Members).unwrap();
         members[..list.len()].copy_from_slice(&list);
-        let favours = |slot| favours(entry, slot);
+        let favours = |slot: usize| favours(entry, slot, &chains[slot]);
         let arguments = [entry.argument.into(), 0];
-        let scene = Scene { context, arguments, stack, is_preempted: self.is_preempted, favours: &favours };
+        let Self { is_preempted, preempt_count, .. } = *self;
+        let scene = Scene { context, arguments, stack, is_preempted, preempt_count, favours: &favours };
         run(program, &mut self.kernel, &scene)
     }
 
@@ -200,16 +220,7 @@ proptest! {
         steps in task::steps(),
         preempted in prop::collection::vec(prop::bool::weighted(0.05), 200),
     ) {
-        static PROGRAMS: std::sync::LazyLock<Programs> = std::sync::LazyLock::new(Programs::new);
-        let mut both = Both {
-            programs: &PROGRAMS,
-            kernel: kernel(&chains),
-            chains,
-            version: 1,
-            stack: Stack::default(),
-            is_preempted: false,
-            model: TaskState::default(),
-        };
+        let mut both = Both::new(&PROGRAMS, chains);
         for (step, is_preempted) in steps.into_iter().zip(preempted) {
             both.is_preempted = is_preempted;
             match step {
@@ -220,5 +231,56 @@ proptest! {
                 Step::Relist => both.version += 1,
             }
         }
+    }
+}
+
+/// How often the stack is taken at the entry of the only frame, and at the target in it.
+fn walks(certain: bool, predicate: u8, entry: Entry, times: u64) -> [usize; 2] {
+    let frames = vec![Frame { function: 1, predicate }];
+    let chain = Chain { target: Target::Slab, frames, predicate: 0, certain };
+    let mut both = Both::new(&PROGRAMS, vec![chain]);
+    let place = hot::offset(0, hot::TIMES);
+    both.kernel.maps.get_mut(&MapId::Hot).unwrap()[place..place + 8].copy_from_slice(&times.to_le_bytes());
+    both.enter(entry);
+    let at_entry = std::mem::take(&mut both.kernel.walks);
+    let (tag, addresses) = (both.stack.next_tag(entry), both.stack.addresses());
+    let answer = both.run(&PROGRAMS.gates[&Target::Slab], entry, tag, &addresses);
+    let counter = match (answer, times) {
+        (0, 0) => Counter::Exhausted,
+        (0, _) => Counter::SampledOut,
+        _ => Counter::Injections,
+    };
+    both.compare(&[(0, Counter::Hits), (0, Counter::Matches), (0, counter)]);
+    [at_entry, both.kernel.walks]
+}
+
+#[test]
+fn a_stack_is_taken_only_for_what_would_be_injected_and_at_entries_that_must_be_told_from_their_like() {
+    let drawn = Entry { function: 1, argument: 2, draws: 1, size: 1, others: 0 };
+    let not_drawn = Entry { draws: 0, ..drawn };
+    assert_eq!(walks(true, 0, drawn, u64::MAX), [0, 1], "any activation will do");
+    assert_eq!(walks(true, 0, drawn, 5), [0, 1]);
+    assert_eq!(walks(true, 0, drawn, 0), [0, 0], "used up");
+    assert_eq!(walks(true, 1, drawn, u64::MAX), [1, 1], "its predicate held");
+    assert_eq!(walks(false, 0, drawn, u64::MAX), [1, 1], "its draw was favourable");
+    assert_eq!(walks(false, 0, not_drawn, u64::MAX), [0, 0]);
+}
+
+/// Bits of the kernel's preempt.h: 0 to 7 preemption, 8 to 15 softirqs, 16 to 19 hard interrupts, 20 to 23 NMIs.
+#[test]
+fn what_an_interrupt_of_any_kind_does_inside_a_chain_is_not_the_tasks() {
+    let frames = vec![Frame { function: 1, predicate: 0 }];
+    let chain = Chain { target: Target::Slab, frames, predicate: 0, certain: true };
+    let entry = Entry { function: 1, argument: 0, draws: 0, size: 1, others: 0 };
+    let due = [(0, Counter::Hits), (0, Counter::Matches), (0, Counter::Injections)];
+    let cases = [(0x10_0000, false), (0x1_0000, false), (0x100, false), (0x200, true), (1, true)];
+    for (preempt_count, is_the_tasks) in cases {
+        let mut both = Both::new(&PROGRAMS, vec![chain.clone()]);
+        both.enter(entry);
+        both.preempt_count = preempt_count;
+        let (tag, addresses) = (both.stack.next_tag(entry), both.stack.addresses());
+        let answer = both.run(&PROGRAMS.gates[&Target::Slab], entry, tag, &addresses);
+        assert_eq!(answer != 0, is_the_tasks, "{preempt_count:#x}");
+        both.compare(if is_the_tasks { &due } else { &[] });
     }
 }

@@ -63,7 +63,7 @@ impl Task {
             }
             counts.push((slot, Counter::Matches));
             let drawer = chain.frames.first().map_or(Some(entry), |first| outermost(&self.stack, *first));
-            injected = drawer.is_some_and(|drawer| favours(drawer, slot));
+            injected = drawer.is_some_and(|drawer| favours(drawer, slot, chain));
             counts.push((slot, if injected { Counter::Injections } else { Counter::SampledOut }));
         }
         counts
@@ -149,7 +149,7 @@ proptest! {
                     let counts = task.reach(&chains, target, entry);
                     for (slot, _) in counts.iter().filter(|(_, counter)| *counter == Counter::Injections) {
                         let chain = &chains[*slot];
-                        prop_assert!(live(&task.stack.0, &chain.frames, &|entry| favours(entry, *slot)));
+                        prop_assert!(live(&task.stack.0, &chain.frames, &|entry| favours(entry, *slot, chain)));
                         prop_assert!(holds(chain.predicate, entry.argument));
                     }
                     prop_assert!(unseen || missed(&counts) == 0 || task.is_full());
@@ -199,7 +199,7 @@ proptest! {
 
 fn plain(functions: &[u16]) -> Chain {
     let frames = functions.iter().map(|function| Frame { function: *function, predicate: 0 });
-    Chain { target: Target::Slab, frames: frames.collect(), predicate: 0 }
+    Chain { target: Target::Slab, frames: frames.collect(), predicate: 0, certain: false }
 }
 
 fn entering(function: u16, argument: u8) -> Entry {
@@ -227,7 +227,7 @@ fn the_largest_chains_in_every_slot_fit_the_words() {
 #[test]
 fn an_outer_activation_that_did_not_hold_does_not_stand_for_an_inner_one() {
     let frame = Frame { function: 1, predicate: 1 };
-    let chains = [Chain { target: Target::Slab, frames: vec![frame], predicate: 0 }];
+    let chains = [Chain { target: Target::Slab, frames: vec![frame], predicate: 0, certain: true }];
     let mut task = Task::default();
     task.enter(&chains, entering(1, 0));
     task.enter(&chains, Entry { size: 5, ..entering(1, 2) });
@@ -244,8 +244,9 @@ fn a_stack_that_may_go_on_beyond_what_was_taken_proves_nothing() {
     let chains = [plain(&[1])];
     let mut task = Task::default();
     task.enter(&chains, entering(1, 0));
-    let deep = task.enter(&chains, Entry { others: STACK_MAX, ..entering(5, 0) });
-    assert_eq!(deep, [(0, Counter::MissedReturns)]);
+    task.enter(&chains, Entry { others: STACK_MAX, ..entering(5, 0) });
+    let dropped = [(0, Counter::MissedReturns), (0, Counter::Hits)];
+    assert_eq!(task.reach(&chains, Target::Slab, entering(1, 0)), dropped);
     task.leave(true);
     task.leave(true);
     task.enter(&chains, Entry { others: STACK_MAX - 4, ..entering(1, 0) });

@@ -188,7 +188,12 @@ impl Pass {
         places: &Places,
         walk: Walk,
     ) -> Result<(), ProbeError> {
-        let content = Content { fault: spec.fault, call_chain: spec.call_chain.clone(), budget: spec.budget };
+        let content = Content {
+            fault: spec.fault,
+            call_chain: spec.call_chain.clone(),
+            budget: spec.budget,
+            certain: spec.probability == 100,
+        };
         let same =
             engine.probes.get(&spec.id).filter(|probe| probe.content == content).map(|probe| probe.index);
         let index = match same {
@@ -213,7 +218,8 @@ impl Pass {
     ) -> Result<u32, ProbeError> {
         let index =
             *engine.free.last().ok_or(ProbeError::Full { what: "probes", max: MAX_PROBES as usize })?;
-        let entry = Probe { target: spec.fault.target(), budget: spec.budget.0, frames, predicate }.encode();
+        let (target, budget, certain) = (spec.fault.target(), spec.budget.0, content.certain);
+        let entry = Probe { target, budget, frames, predicate, certain }.encode();
         engine.maps.open_budget(spec.budget).map_err(|error| kernel("open the budget", &error))?;
         engine.maps.clear_counters(index).map_err(|error| kernel("clear the counters", &error))?;
         engine.maps.write_probe(index, &entry).map_err(|error| kernel("write the probe", &error))?;

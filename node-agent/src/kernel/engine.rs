@@ -111,6 +111,8 @@ pub(super) struct Content {
     pub(super) fault: FaultKind,
     pub(super) call_chain: CallChain,
     pub(super) budget: BudgetKey,
+    /// Its probability is 100: what tasks matched under that must not outlast it.
+    pub(super) certain: bool,
 }
 
 impl Engine {

@@ -68,7 +68,7 @@ fn chain(spec: &ProbeSpec) -> Chain {
         .frames
         .iter()
         .map(|frame| Step { function: function(number(&frame.function)).number, predicate: 0 });
-    Chain { target: Target::Slab, frames: frames.collect(), predicate: 0 }
+    Chain { target: Target::Slab, frames: frames.collect(), predicate: 0, certain: spec.probability == 100 }
 }
 
 /// Records what the victim does under these probes, and compares; the number of matches.

@@ -141,7 +141,7 @@ fn believed(trouble: Trouble) {
     };
     let Some(outcome) = run(trouble, true, enough) else { return };
     outcome.agrees();
-    // Entries still find some of the missed exits out, by tags and positions, and count them.
+    // Entries still find some of the missed exits out, by tags, and count them.
     assert!(outcome.outside > 0, "{outcome:?}");
 }
 
