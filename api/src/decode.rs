@@ -23,12 +23,12 @@ use crate::{
     yaml::{self, Node, YamlDocument},
 };
 
-use fields::Field;
-use findings::Findings;
 use kernel_chaos::Places;
 use kind::Recognised;
 
 pub use call_chain::FramePlace;
+pub use fields::{Field, Fields};
+pub use findings::Findings;
 pub use metadata::SET_BY_THE_SERVER;
 pub use predicate::PredicatePlace;
 
@@ -134,6 +134,21 @@ pub fn decode(source: impl AsRef<[u8]>) -> FileDocuments {
     }
     file.diagnostics = findings::bounded(file.diagnostics);
     file
+}
+
+/// Reads an experiment that stands inside another document of ours, such as a guardrail's case, as if it stood alone.
+/// `source` is the text of the whole file. `None` where anything of it is wrong.
+#[must_use]
+pub fn inner_experiment(field: Field<'_>, source: &[u8], findings: &mut Findings) -> Option<Experiment> {
+    let errors_before = findings.errors();
+    let Recognised::KernelChaos { dialect, problem } = kind::recognise(field.node) else {
+        findings.push(field.wrong_type("a whole KernelChaos document"));
+        return None;
+    };
+    findings.extend(problem);
+    let root = Field { name: "the document", ..Field::root(field.name, field.node) };
+    let (experiment, _) = kernel_chaos::experiment(root, dialect, source, findings);
+    experiment.filter(|_| findings.errors() == errors_before)
 }
 
 fn decode_document(document: YamlDocument, source: &[u8], lines: &Lines<'_>, file: &mut FileDocuments) {

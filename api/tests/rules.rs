@@ -43,6 +43,27 @@ fn a_broken_experiment_keeps_its_identity_unless_that_is_broken_too() {
 }
 
 #[test]
+fn an_instant_of_expiry_is_written_as_rfc_3339_has_it() {
+    let expiring = |at: &str| {
+        let annotations =
+            format!("metadata: {{ name: a, annotations: {{ faultline.dev/expires-at: {at} }} }}");
+        decode(GOOD.replace("metadata: { name: a }", &annotations))
+    };
+    for good in ["2027-01-31T12:00:00Z", "\"2027-01-31T13:00:00.0+01:00\""] {
+        let file = expiring(good);
+        let Content::Experiment(experiment) = &file.documents[0].content else {
+            unreachable!("{:?}", file.diagnostics)
+        };
+        let at = experiment.annotations.expires_at.map(|at| at.to_string());
+        assert_eq!(at.as_deref(), Some("2027-01-31T12:00:00Z"), "{good}");
+    }
+    for bad in ["2027-01-31", "2027-01-31T12:00:00", "tomorrow", "1800000000", "\"\"", "2027-02-30T12:00:00Z"]
+    {
+        assert!(expiring(bad).has_errors(), "{bad}");
+    }
+}
+
+#[test]
 fn half_a_name_in_front_of_bad_bytes_is_no_identity() {
     let head = "apiVersion: chaos-mesh.org/v1alpha1\nkind: KernelChaos\nmetadata:\n";
     assert_eq!(broken_id([head.as_bytes(), b"  name: half\xff-of-it\n"].concat()), None);

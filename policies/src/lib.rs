@@ -10,6 +10,7 @@
 mod abi;
 mod answer;
 mod call;
+pub mod cases;
 mod engine;
 mod host;
 mod module;

@@ -168,9 +168,14 @@ fn nothing_is_left_for_later_by_its_own_word() {
 
 #[test]
 fn the_examples_ship_the_modules_that_are_built_here() {
-    let shipped =
-        fs::read(root().join("examples/guardrails/modules/cap_limits.wasm")).expect("the example's module");
-    let built =
-        fs::read(root().join("policies/modules/cap_limits.wasm")).expect("the module that is built here");
-    assert!(shipped == built, "copy policies/modules/cap_limits.wasm to examples/guardrails/modules/");
+    let folder = root().join("examples/guardrails/modules");
+    let modules: Vec<_> = fs::read_dir(folder).expect("the examples' modules").flatten().collect();
+    assert!(!modules.is_empty(), "the examples have modules");
+    for module in modules {
+        let name = module.file_name();
+        let built =
+            fs::read(root().join("policies/modules").join(&name)).expect("the module that is built here");
+        let shipped = fs::read(module.path()).expect("the example's module");
+        assert!(shipped == built, "copy policies/modules/{} to examples/guardrails/modules/", name.display());
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
 use super::findings::Findings;
 
 /// The fields of a mapping. Every name that is asked for is a known name; what is left over is unknown.
-pub(super) struct Fields<'n> {
+pub struct Fields<'n> {
     /// What the mapping is, for messages, such as `selector`.
     what: &'n str,
     /// Where to point when a field is missing.
@@ -19,16 +19,18 @@ pub(super) struct Fields<'n> {
 
 /// A value and what it is called.
 #[derive(Clone, Copy)]
-pub(super) struct Field<'n> {
-    pub(super) name: &'n str,
+pub struct Field<'n> {
+    /// Its key, or that of the list it is in.
+    pub name: &'n str,
     /// The key, or the item itself where it has none.
-    pub(super) place: Span,
-    pub(super) node: &'n Node,
+    pub place: Span,
+    /// The value.
+    pub node: &'n Node,
 }
 
 impl<'n> Fields<'n> {
     /// Takes a field of this name. One without a value is reported and taken as missing.
-    pub(super) fn take(&mut self, name: &'static str, findings: &mut Findings) -> Option<Field<'n>> {
+    pub fn take(&mut self, name: &'static str, findings: &mut Findings) -> Option<Field<'n>> {
         let field = self.take_quietly(name)?;
         if !field.node.is_null() {
             return Some(field);
@@ -40,7 +42,7 @@ impl<'n> Fields<'n> {
     }
 
     /// As [`Self::take`]; reports one that is missing.
-    pub(super) fn require(&mut self, name: &'static str, findings: &mut Findings) -> Option<Field<'n>> {
+    pub fn require(&mut self, name: &'static str, findings: &mut Findings) -> Option<Field<'n>> {
         if !self.has(name) {
             self.known.push(name);
             let message = format!("{} needs the field `{name}`", self.what);
@@ -50,7 +52,7 @@ impl<'n> Fields<'n> {
     }
 
     /// A field that is known and may be anything, or nothing.
-    pub(super) fn take_quietly(&mut self, name: &'static str) -> Option<Field<'n>> {
+    pub fn take_quietly(&mut self, name: &'static str) -> Option<Field<'n>> {
         self.known.push(name);
         self.entries.iter().find(|entry| &*entry.key == name).map(Field::of_entry)
     }
@@ -68,7 +70,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Whether there is a field of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|entry| &*entry.key == name)
     }
 
@@ -78,7 +80,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reports what nobody asked for.
-    pub(super) fn finish(self, findings: &mut Findings) {
+    pub fn finish(self, findings: &mut Findings) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&&*entry.key)) {
             let message = format!("{} has no field {}", self.what, quoted(&entry.key));
             let mut diagnostic = Diagnostic::error(Code::UnknownField, entry.key_span, message);
@@ -90,7 +92,7 @@ impl<'n> Fields<'n> {
 
 impl<'n> Field<'n> {
     /// A document, which has no key.
-    pub(super) fn root(name: &'n str, node: &'n Node) -> Self {
+    pub fn root(name: &'n str, node: &'n Node) -> Self {
         let place = match &node.value {
             Value::Mapping(entries) => entries.first().map_or(node.span, |entry| entry.key_span),
             Value::Scalar(_) | Value::Sequence(_) => node.span,
@@ -103,13 +105,13 @@ impl<'n> Field<'n> {
     }
 
     /// Its fields, where it is a mapping.
-    pub(super) fn fields(self, findings: &mut Findings) -> Option<Fields<'n>> {
+    pub fn fields(self, findings: &mut Findings) -> Option<Fields<'n>> {
         let entries = self.entries(findings)?;
         Some(Fields { what: self.name, place: self.place, entries, known: Vec::new() })
     }
 
     /// Its entries, where it is a mapping.
-    pub(super) fn entries(self, findings: &mut Findings) -> Option<&'n [Entry]> {
+    pub fn entries(self, findings: &mut Findings) -> Option<&'n [Entry]> {
         match &self.node.value {
             Value::Mapping(entries) => Some(entries),
             Value::Scalar(_) | Value::Sequence(_) => {
@@ -120,7 +122,7 @@ impl<'n> Field<'n> {
     }
 
     /// Its items under its own name, where it is a list. Items without a value are reported and left out.
-    pub(super) fn items(self, findings: &mut Findings) -> Option<Vec<Field<'n>>> {
+    pub fn items(self, findings: &mut Findings) -> Option<Vec<Field<'n>>> {
         let Value::Sequence(items) = &self.node.value else {
             let help = match &self.node.value {
                 Value::Scalar(scalar) => Some(format!("write it as a list: [{}]", scalar.text)),
@@ -152,7 +154,9 @@ impl<'n> Field<'n> {
         }
     }
 
-    pub(super) fn wrong_type(&self, wanted: &str) -> Diagnostic {
+    /// That its value is of another type than it takes.
+    #[must_use]
+    pub fn wrong_type(&self, wanted: &str) -> Diagnostic {
         let found = match &self.node.value {
             Value::Scalar(scalar) => scalar.resolve().describe(),
             Value::Sequence(_) => "a list".into(),

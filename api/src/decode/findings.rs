@@ -10,29 +10,31 @@ const MOST_PER_FILE: usize = 1000;
 
 /// Collects diagnostics; never stops anything.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub struct Findings {
     kept: Vec<Diagnostic>,
     errors: usize,
     dropped: usize,
 }
 
 impl Findings {
-    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
         self.errors += usize::from(diagnostic.severity == Severity::Error);
         if self.kept.len() < MOST_PER_DOCUMENT { self.kept.push(diagnostic) } else { self.dropped += 1 }
     }
 
-    pub(super) fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+    /// Adds all.
+    pub fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
         diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
     /// How many errors there are, also among those that are not kept.
-    pub(super) fn errors(&self) -> usize {
+    pub fn errors(&self) -> usize {
         self.errors
     }
 
     /// Everything, in the order of the text.
-    pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+    pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.kept.sort_by_key(|diagnostic| diagnostic.span);
         if self.dropped > 0 {
             let message = format!("{} more problems of this document are not listed", self.dropped);

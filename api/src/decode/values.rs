@@ -16,7 +16,7 @@ use super::{
 
 impl<'n> Field<'n> {
     /// A string, possibly empty.
-    pub(super) fn text(self, findings: &mut Findings) -> Option<&'n str> {
+    pub fn text(self, findings: &mut Findings) -> Option<&'n str> {
         let scalar = self.scalar("a string", findings)?;
         if !scalar.is_string() {
             let help = match scalar.resolve() {
@@ -31,7 +31,7 @@ impl<'n> Field<'n> {
     }
 
     /// A string that is not empty.
-    pub(super) fn filled_text(self, findings: &mut Findings) -> Option<&'n str> {
+    pub fn filled_text(self, findings: &mut Findings) -> Option<&'n str> {
         let text = self.text(findings)?;
         if text.trim().is_empty() {
             let message = format!("{} is empty", quoted(self.name));
@@ -42,7 +42,7 @@ impl<'n> Field<'n> {
     }
 
     /// A whole number within `range`.
-    pub(super) fn number(self, range: RangeInclusive<u64>, findings: &mut Findings) -> Option<u64> {
+    pub fn number(self, range: RangeInclusive<u64>, findings: &mut Findings) -> Option<u64> {
         let wanted = "a whole number";
         let scalar = self.scalar(wanted, findings)?;
         if let (Resolved::Int(_), Some(meaning)) = (scalar.resolve(), scalar.yaml_1_1_meaning()) {
@@ -87,7 +87,7 @@ impl<'n> Field<'n> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(self, findings: &mut Findings) -> Option<bool> {
+    pub fn boolean(self, findings: &mut Findings) -> Option<bool> {
         let scalar = self.scalar("true or false", findings)?;
         if let Resolved::Bool(value) = scalar.resolve() {
             return Some(value);
@@ -102,7 +102,7 @@ impl<'n> Field<'n> {
     }
 
     /// A duration as Go writes it.
-    pub(super) fn duration(self, findings: &mut Findings) -> Option<GoDuration> {
+    pub fn duration(self, findings: &mut Findings) -> Option<GoDuration> {
         let scalar = self.scalar("a duration such as \"90s\"", findings)?;
         let parsed = scalar.text.parse::<GoDuration>();
         if let Ok(duration) = parsed
@@ -118,7 +118,7 @@ impl<'n> Field<'n> {
     }
 
     /// An instant as RFC 3339 has it, with its offset. Unquoted it is a string too: YAML 1.2 has no timestamps.
-    pub(super) fn instant(self, findings: &mut Findings) -> Option<Timestamp> {
+    pub fn instant(self, findings: &mut Findings) -> Option<Timestamp> {
         let text = self.filled_text(findings)?;
         let instant = text.parse::<Timestamp>();
         if let Err(error) = &instant {
@@ -130,7 +130,7 @@ impl<'n> Field<'n> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(self, words: &[(&'static str, T)], findings: &mut Findings) -> Option<T> {
+    pub fn word<T: Copy>(self, words: &[(&'static str, T)], findings: &mut Findings) -> Option<T> {
         let text = self.text(findings)?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
@@ -144,13 +144,13 @@ impl<'n> Field<'n> {
     }
 
     /// A list of strings that are not empty; the usable ones.
-    pub(super) fn texts(self, findings: &mut Findings) -> Option<Vec<String>> {
+    pub fn texts(self, findings: &mut Findings) -> Option<Vec<String>> {
         let items = self.items(findings)?;
         Some(items.into_iter().filter_map(|item| item.filled_text(findings).map(str::to_owned)).collect())
     }
 
     /// A mapping from strings to strings; the usable ones.
-    pub(super) fn text_map(self, findings: &mut Findings) -> Option<BTreeMap<String, String>> {
+    pub fn text_map(self, findings: &mut Findings) -> Option<BTreeMap<String, String>> {
         let mut map = BTreeMap::new();
         for entry in self.entries(findings)? {
             if let Some(text) = Field::of_entry(entry).text(findings) {

@@ -98,6 +98,18 @@ fn growing_beyond_the_limit_ends_the_call() {
 }
 
 #[test]
+fn tables_and_start_functions_grow_no_further_either() {
+    let table = Guest {
+        evaluate: "(drop (table.grow $table (ref.null func) (i32.const 20000))) i32.const 64",
+        more: "(table $table 1 funcref)",
+        ..FINE
+    };
+    assert_eq!(spoiled(&HOST, &table), Undecided::OutOfBounds("10000 table entries".into()));
+    let start = Guest { more: "(func $start (drop (memory.grow (i32.const 1000)))) (start $start)", ..FINE };
+    assert_eq!(spoiled(&HOST, &start), Undecided::OutOfBounds("16 MiB of memory".into()));
+}
+
+#[test]
 fn more_memory_than_the_limit_from_the_start_is_refused() {
     let guest = Guest { memory: r#"(memory (export "memory") 257)"#, ..FINE };
     assert!(matches!(spoiled(&HOST, &guest), Undecided::RefusedModule(_)));
@@ -132,7 +144,34 @@ fn an_answer_that_cannot_be_read_is_refused() {
     ] {
         assert_bad_answer(&Guest { evaluate, ..FINE }, part);
     }
-    assert_bad_answer(&Guest { realloc: "i32.const -8", ..FINE }, "realloc");
+    for realloc in ["i32.const -8", "i32.const 0x7ffffff0", "i32.const 65537"] {
+        assert_bad_answer(&Guest { realloc, ..FINE }, "realloc");
+    }
+}
+
+#[test]
+fn neither_a_description_nor_an_opinion_on_settings_is_read_beyond_its_bounds() {
+    for describe in [
+        // The length of the name, of the list of rules, and of that of moments: larger than any answer, than memory,
+        // negative.
+        "(i32.store (i32.const 4) (i32.const 300000)) i32.const 0",
+        "(i32.store (i32.const 20) (i32.const 0x0fffffff)) i32.const 0",
+        "(i32.store (i32.const 20) (i32.const -1)) i32.const 0",
+        "(i32.store (i32.const 28) (i32.const -1)) i32.const 0",
+        // Where the rules are, and the description itself.
+        "(i32.store (i32.const 16) (i32.const 0x7ffffff0)) i32.const 0",
+        "i32.const -16",
+    ] {
+        assert_bad_answer(&Guest { describe, ..FINE }, "");
+    }
+    for validate in [
+        "(i32.store (i32.const 168) (i32.const -1)) i32.const 160",
+        "(i32.store (i32.const 168) (i32.const 0x0fffffff)) i32.const 160",
+        "(i32.store (i32.const 164) (i32.const 0x7ffffff0)) i32.const 160",
+        "(i32.store8 (i32.const 160) (i32.const 7)) i32.const 160",
+    ] {
+        assert_bad_answer(&Guest { validate, ..FINE }, "");
+    }
 }
 
 #[test]
@@ -144,6 +183,23 @@ fn an_answer_that_breaks_the_rules_is_refused() {
             ..FINE
         },
         "a probability of 101 %",
+    );
+    // The same within its range, of a rule that is not described; and a limit of no known kind.
+    assert_bad_answer(
+        &Guest {
+            evaluate: "(i32.store8 (i32.const 264) (i32.const 5)) (i32.store (i32.const 276) (i32.const 3))
+                (i32.store (i32.const 204) (i32.const 256)) (i32.store (i32.const 208) (i32.const 1)) i32.const 192",
+            ..FINE
+        },
+        r#"the rule "tex" is not one that the module describes"#,
+    );
+    assert_bad_answer(
+        &Guest {
+            evaluate: "(i32.store8 (i32.const 256) (i32.const 9))
+                (i32.store (i32.const 204) (i32.const 256)) (i32.store (i32.const 208) (i32.const 1)) i32.const 192",
+            ..FINE
+        },
+        "",
     );
     assert_bad_answer(
         &Guest { describe: "(i32.store (i32.const 4) (i32.const 0)) i32.const 0", ..FINE },

@@ -1,6 +1,7 @@
 //! The host with its guests: shipped ones and hostile ones.
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod case_files;
 mod cases;
 mod determinism;
 mod fixtures;

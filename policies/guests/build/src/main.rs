@@ -14,7 +14,15 @@ use std::{
 use wit_component::ComponentEncoder;
 
 /// Crates that are guests.
-const GUESTS: [&str; 2] = ["cap_limits", "deny_all"];
+const GUESTS: [&str; 7] = [
+    "blast_radius",
+    "call_chain",
+    "cap_limits",
+    "deny_all",
+    "expiry",
+    "protected_namespaces",
+    "required_fields",
+];
 
 /// Nothing can be imported from there: it has no operating system.
 const TARGET: &str = "wasm32-unknown-unknown";

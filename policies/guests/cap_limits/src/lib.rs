@@ -47,7 +47,7 @@ impl Guardrail for CapLimits {
     }
 
     fn evaluate(caps: &Caps, review: &Review) -> Result<Response, String> {
-        let mut response = Response { denials: Vec::new(), tightenings: Vec::new(), warnings: Vec::new() };
+        let mut response = Response::allow();
         for (limit, finding) in exceeded(caps, &review.experiment) {
             if caps.deny {
                 response.denials.push(finding);

@@ -26,7 +26,7 @@ impl Guardrail for DenyAll {
     fn evaluate((): &(), review: &Review) -> Result<Response, String> {
         let moment = if review.admission.is_some() { "admit" } else { "judge" };
         let denial = finding("deny-all", "metadata.name", format!("everything is denied, here at {moment}"));
-        Ok(Response { denials: vec![denial], tightenings: Vec::new(), warnings: Vec::new() })
+        Ok(Response::deny(vec![denial]))
     }
 }
 

@@ -10,10 +10,15 @@
 #[path = "../../../../api/src/duration.rs"]
 mod duration;
 mod findings;
+#[path = "../../../../api/src/glob.rs"]
+mod glob;
+mod globs;
 pub mod settings;
 
 pub use duration::{DurationError, GoDuration};
-pub use findings::{finding, tighten};
+pub use findings::{faults, finding, is_among, listed, tighten};
+pub use glob::glob;
+pub use globs::Globs;
 pub use settings::Object;
 
 /// The bindings of the WIT world, as generated.
@@ -28,7 +33,8 @@ pub mod bindings {
 }
 
 pub use bindings::exports::faultline::guardrail::policy::{
-    self, Description, Experiment, Finding, Inputs, Limit, Moment, Response, Review, Tightening,
+    self, Admission, Description, Experiment, Failtype, Fault, Finding, Inputs, Limit, Mode, Moment,
+    Response, Review, Tightening, Timestamp,
 };
 
 /// A guardrail, written against typed settings.

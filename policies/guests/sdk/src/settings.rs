@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use crate::GoDuration;
+use crate::{Failtype, Globs, GoDuration};
 
 /// One JSON object that is being read. Every reader notes in it what it finds wrong.
 pub struct Object<'a> {
@@ -80,6 +80,12 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Whether it is switched on: an optional `true` or `false`, off where it is left out.
+    pub fn switch(&mut self, name: &'static str) -> bool {
+        let Some(value) = self.field(name) else { return false };
+        value.as_bool().or_else(|| self.wrong(name, "true or false")).unwrap_or(false)
+    }
+
     /// An optional duration above zero, such as `1h30m`.
     pub fn duration(&mut self, name: &'static str) -> Option<GoDuration> {
         let value = self.field(name)?;
@@ -95,6 +101,81 @@ impl<'a> Object<'a> {
         let value = self.field(name)?;
         let position = value.as_str().and_then(|text| choices.iter().position(|choice| *choice == text));
         position.or_else(|| self.wrong(name, &format!("one of {}", choices.join(", "))))
+    }
+
+    /// An optional list of such choices, at least one.
+    pub fn choices(&mut self, name: &'static str, choices: &[&str]) -> Option<Vec<usize>> {
+        let position = |item: &Value| choices.iter().position(|choice| item.as_str() == Some(*choice));
+        self.list(name, &format!("a list of {}", choices.join(", ")), position)
+    }
+
+    /// An optional list of the numbers of `failtype`, at least one.
+    pub fn failtypes(&mut self, name: &'static str) -> Option<Vec<Failtype>> {
+        let failtype = |item: &Value| match item.as_u64()? {
+            0 => Some(Failtype::Slab),
+            1 => Some(Failtype::Page),
+            2 => Some(Failtype::Bio),
+            _ => None,
+        };
+        self.list(name, "a list of the failtypes 0, 1, 2", failtype)
+    }
+
+    /// An optional list of globs over namespaces, at least one (`*` any run of characters, `?` one).
+    pub fn namespaces(&mut self, name: &'static str) -> Option<Globs> {
+        let may = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*?".contains(c);
+        self.globs(name, "namespaces, such as prod-*", may)
+    }
+
+    /// An optional list of globs over functions of the kernel, at least one.
+    pub fn functions(&mut self, name: &'static str) -> Option<Globs> {
+        let may = |c: char| c.is_ascii_alphanumeric() || "_.:-*?".contains(c);
+        self.globs(name, "functions, such as __x64_sys_*", may)
+    }
+
+    /// An optional list of globs over any text, at least one.
+    pub fn texts(&mut self, name: &'static str) -> Option<Globs> {
+        self.globs(name, "texts, such as OPS-*", |_| true)
+    }
+
+    /// An optional list of objects, at least one, each read by `decode`.
+    pub fn objects<T>(
+        &mut self,
+        name: &'static str,
+        decode: impl Fn(&mut Object<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Some(items) = self.field(name)?.as_array().filter(|items| !items.is_empty()) else {
+            return self.wrong(name, "a list of objects");
+        };
+        let mut read = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let Value::Object(fields) = item else {
+                return self.wrong(name, "a list of objects");
+            };
+            let mut inner = Object::new(fields, format!("{}{name}[{index}].", self.prefix));
+            read.extend(decode(&mut inner));
+            self.problems.append(&mut inner.finish());
+        }
+        Some(read)
+    }
+
+    fn globs(&mut self, name: &'static str, of: &str, may: fn(char) -> bool) -> Option<Globs> {
+        let glob = |item: &Value| {
+            let text = item.as_str().filter(|text| !text.trim().is_empty() && text.chars().all(may))?;
+            Some(text.to_owned())
+        };
+        self.list(name, &format!("a list of globs over {of}"), glob).map(Globs)
+    }
+
+    /// An optional list of what `read` takes, at least one.
+    fn list<T>(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = self.field(name)?.as_array().filter(|items| !items.is_empty());
+        let list = items.and_then(|items| items.iter().map(read).collect());
+        list.or_else(|| self.wrong(name, wanted))
     }
 
     /// The field, which is known from now on. `null` is a value like any other.
