@@ -10,7 +10,7 @@ use crate::report::{Counters, ProbeReport, ProbeState};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
-    /// Wanted, and nobody has said that it is or was attached.
+    /// Wanted, and nobody has said that it is or was attached; or it waits for a module.
     Pending,
     /// Wanted, and it cannot be attached.
     Failed,
@@ -49,6 +49,7 @@ impl Activity {
         let attached = matches!(state, ProbeState::Attached);
         match (state, times) {
             (ProbeState::Failed { .. }, _) => Self::Failed,
+            (ProbeState::Pending { .. }, _) => Self::Pending,
             (_, Some(times)) if spent.saturating_add(spent_elsewhere) >= *times => Self::Exhausted,
             (ProbeState::Detached, _) if attached_at.is_none() => Self::Pending,
             _ if counters.injections > 0 && attached => Self::Injecting,

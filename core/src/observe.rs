@@ -65,6 +65,7 @@ fn note(ledger: &mut Ledger, report: &NodeReport, probe: &ProbeReport, now: Time
         ProbeState::Failed { error } => {
             run.failures.insert(probe.id.clone(), error.chars().take(LONGEST_ERROR).collect());
         }
+        ProbeState::Pending { .. } => drop(run.failures.remove(&probe.id)),
         ProbeState::Detached => {}
     }
     let Some(slot) = slot_of(run, probe.slot) else { return };

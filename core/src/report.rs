@@ -63,6 +63,9 @@ pub struct AttachPoint {
     pub function: String,
     /// How, such as `fentry/fexit`, and why not better.
     pub mechanism: String,
+    /// What is on it beside the probe's programs, in words: programs of others, which may hide them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
 }
 
 /// What a probe is doing.
@@ -75,6 +78,11 @@ pub enum ProbeState {
     Failed {
         /// The reason.
         error: String,
+    },
+    /// Wanted, and it waits for something that may come by itself, such as a module that is not loaded.
+    Pending {
+        /// What it waits for.
+        reason: String,
     },
     /// Not wanted any more, or over; only the memory of what it spent is left.
     Detached,

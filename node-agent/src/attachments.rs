@@ -7,9 +7,11 @@ use faultline_core::inventory::{Injectability, KernelReport};
 use faultline_core::report::AttachPoint;
 
 use crate::{
-    agent::{Converged, Observed, Wanted},
+    agent::{Converged, Observed, Unattached, Wanted},
     cgroups::Cgroups,
-    kernel::{self, Attached, BootNanos, BudgetKey, FaultKind, Kernel, Preflight, ProbeId, ProbeSpec},
+    kernel::{
+        self, Attached, BootNanos, BudgetKey, FaultKind, Kernel, Preflight, ProbeError, ProbeId, ProbeSpec,
+    },
     ledger::{BudgetName, Tally, probe_id},
 };
 
@@ -61,14 +63,16 @@ impl Attachments {
         for (wanted, directory) in wanted.iter().zip(self.cgroups.resolve(&targets)) {
             match directory {
                 Ok(directory) => specs.push(spec(wanted, directory)),
-                Err(error) => drop(outcomes.insert(wanted.probe.id.clone(), Err(causes(&error)))),
+                Err(error) => {
+                    outcomes.insert(wanted.probe.id.clone(), Err(Unattached::Failed(causes(&error))));
+                }
             }
         }
         self.names =
             wanted.iter().map(|wanted| (probe_id(&wanted.probe.id), wanted.probe.id.clone())).collect();
         for outcome in self.kernel.converge(&specs) {
             if let Some(name) = self.names.get(&outcome.id) {
-                let result = outcome.result.map(attach_points).map_err(|error| causes(&error));
+                let result = outcome.result.map(attach_points).map_err(|error| unattached(&error));
                 outcomes.insert(name.clone(), result);
             }
         }
@@ -102,8 +106,14 @@ fn attach_points(attached: Attached) -> Vec<AttachPoint> {
     let point = |point: kernel::AttachPoint| AttachPoint {
         function: point.function,
         mechanism: point.mechanism.to_string(),
+        others: point.others,
     };
     attached.points.into_iter().map(point).collect()
+}
+
+fn unattached(error: &ProbeError) -> Unattached {
+    let reason = causes(error);
+    if error.is_pending() { Unattached::Pending(reason) } else { Unattached::Failed(reason) }
 }
 
 fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {

@@ -149,6 +149,15 @@ impl ProbeStatus<'_> {
         }
     }
 
+    /// What it waits for on its node, such as a module; `None`: for nothing there.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        match &self.report?.state {
+            ProbeState::Pending { reason } => Some(format!("waiting: {reason}")),
+            ProbeState::Attached | ProbeState::Failed { .. } | ProbeState::Detached => None,
+        }
+    }
+
     /// What there is to say of it at `now`, in words.
     #[must_use]
     pub fn in_words(&self, now: Timestamp) -> String {
@@ -163,7 +172,8 @@ impl ProbeStatus<'_> {
     }
 
     fn unattached(&self) -> String {
-        format!("the agent of node {} has not said that it attached", self.node)
+        let unsaid = || format!("the agent of node {} has not said that it attached", self.node);
+        self.waiting().unwrap_or_else(unsaid)
     }
 
     fn reported(&self, report: &ProbeReport, now: Timestamp) -> String {
@@ -172,6 +182,7 @@ impl ProbeStatus<'_> {
         match (self.activity, &report.state) {
             (_, ProbeState::Failed { error }) if counted => format!("not attached: {error}; before, {words}"),
             (_, ProbeState::Failed { error }) => format!("not attached: {error}"),
+            (Activity::Pending, _) if counted => format!("{}; before, {words}", self.unattached()),
             (Activity::Pending, _) => self.unattached(),
             (Activity::Exhausted, _) => {
                 format!("{}; its budget is used up; {words}", self.armed(report, now))

@@ -16,6 +16,9 @@ pub const MAX_NUMBER: u64 = 2 * faultline_core::ledger::CREDIBLE - 1;
 /// Most frames of a call chain. Engines allow fewer; this only keeps a message from being all frames.
 pub const MAX_FRAMES: usize = 64;
 
+/// Most that a node tells of as sharing a function with a probe: a trampoline holds 38 programs.
+pub const MAX_OTHERS: usize = 64;
+
 /// Most bytes of a name, an id or a path: four of Kubernetes' longest names (253) and what is between them.
 pub const MAX_NAME_BYTES: usize = 1100;
 

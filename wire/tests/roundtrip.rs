@@ -111,6 +111,7 @@ fn state() -> impl Strategy<Value = ProbeState> {
         Just(ProbeState::Attached),
         Just(ProbeState::Detached),
         name().prop_map(|error| ProbeState::Failed { error }),
+        name().prop_map(|reason| ProbeState::Pending { reason }),
     ]
 }
 
@@ -165,7 +166,11 @@ fn probe_report() -> impl Strategy<Value = ProbeReport> {
 }
 
 fn attach_point() -> impl Strategy<Value = AttachPoint> {
-    (name(), name()).prop_map(|(function, mechanism)| AttachPoint { function, mechanism })
+    (name(), name(), vec(name(), 0..3)).prop_map(|(function, mechanism, others)| AttachPoint {
+        function,
+        mechanism,
+        others,
+    })
 }
 
 fn kernel() -> impl Strategy<Value = KernelReport> {

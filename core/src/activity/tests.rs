@@ -91,10 +91,12 @@ fn a_detached_probe_keeps_what_it_had_come_to_and_injects_no_more() {
 }
 
 #[test]
-fn a_probe_that_cannot_be_attached_is_failed_whatever_it_counted_before() {
+fn a_probe_that_is_not_attached_is_failed_or_pending_whatever_it_counted_before() {
     for (_, counters, _) in counted() {
         let state = ProbeState::Failed { error: "the node has no lease".to_owned() };
         assert_eq!(Activity::of(&ProbeReport { state, ..probe(counters) }, 0), Activity::Failed);
+        let state = ProbeState::Pending { reason: "module `ext4` is not loaded".to_owned() };
+        assert_eq!(Activity::of(&ProbeReport { state, ..probe(counters) }, 0), Activity::Pending);
     }
 }
 

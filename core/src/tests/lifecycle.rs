@@ -167,6 +167,11 @@ fn a_node_that_cannot_attach_is_told_of_once() {
     assert_eq!(seen.transitions, [Transition::AttachFailed { run, probe, error }]);
     assert_eq!(observe(&seen.ledger, &plan, &reports, world.now).transitions, []);
     assert_eq!(seen.ledger.runs.values().next().unwrap().started, None);
+    // To wait for a module is no failure.
+    let mut waiting = reports.clone();
+    waiting[0].probes[0].state = ProbeState::Pending { reason: "module `x` is not loaded".to_owned() };
+    let waits = observe(&seen.ledger, &plan, &waiting, world.now).ledger;
+    assert!(waits.runs.values().all(|run| run.failures.is_empty() && run.started.is_none()));
     world.ledger = seen.ledger;
     assert!(world.plan().0.to_text().contains("not injectable: app/x#1/0/uid-app-p0/main: no BTF"));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use faultline_core::{
     inventory::{Injectability, KernelReport},
-    report::AttachPoint,
+    report::{AttachPoint, ProbeState},
 };
 use faultline_wire::{AgentMessage, client::Received, message::Welcome};
 
@@ -61,9 +61,37 @@ pub struct Converged {
     /// Counters just before.
     pub before: BTreeMap<String, Tally>,
     /// How each probe that was wanted fared: what it is attached to, or why not.
-    pub outcomes: BTreeMap<String, Result<Vec<AttachPoint>, String>>,
+    pub outcomes: BTreeMap<String, Result<Vec<AttachPoint>, Unattached>>,
     /// Counters and budgets just after.
     pub after: Observed,
+}
+
+/// Why a probe that is wanted is not attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unattached {
+    /// It cannot be.
+    Failed(String),
+    /// A module that its chain names is not loaded.
+    Pending(String),
+}
+
+impl Unattached {
+    /// In words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Failed(reason) | Self::Pending(reason) => reason,
+        }
+    }
+}
+
+impl From<Unattached> for ProbeState {
+    fn from(unattached: Unattached) -> Self {
+        match unattached {
+            Unattached::Failed(error) => Self::Failed { error },
+            Unattached::Pending(reason) => Self::Pending { reason },
+        }
+    }
 }
 
 /// What the kernel says.

@@ -26,7 +26,7 @@ use faultline_wire::{
 use jiff::Timestamp;
 
 pub use budgets::Settled;
-pub use exchange::{Action, Converged, Identity, Input, Observed, Purpose};
+pub use exchange::{Action, Converged, Identity, Input, Observed, Purpose, Unattached};
 pub use lease::Lease;
 pub use want::Wanted;
 
@@ -41,7 +41,7 @@ use crate::{
 /// a container may be gone. As long as nothing changes the wait doubles, because trying is not for free.
 const REFRESH: Duration = Duration::from_secs(5);
 
-/// It doubles up to this.
+/// It doubles up to this, but not while a chain names a function of a module: modules come and go without a word.
 const LONGEST_REFRESH: Duration = Duration::from_secs(60);
 
 /// The state.
@@ -59,7 +59,7 @@ pub struct Agent {
     /// Runs of each attached program that the kernel passed over, as last observed.
     missed: BTreeMap<String, u64>,
     /// Why held probes are not attached.
-    failures: BTreeMap<String, String>,
+    failures: BTreeMap<String, Unattached>,
     /// Ends by the boot clock, worked out once for each end, so that a step of the wall clock moves none.
     ends: BTreeMap<String, (Timestamp, BootNanos)>,
     refresh_at: BootNanos,

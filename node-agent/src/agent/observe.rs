@@ -7,7 +7,7 @@ use faultline_wire::{
     message::{Ack, ProbeAck, RenewAck},
 };
 
-use super::{Action, Agent, Converged, Observed, Purpose, REFRESH};
+use super::{Action, Agent, Converged, Observed, Purpose, REFRESH, Unattached, lease};
 use crate::{clock::Now, telemetry::Event};
 
 impl Agent {
@@ -37,7 +37,7 @@ impl Agent {
                     self.points.insert(id.clone(), points);
                     began |= self.is_attached(id, now, actions);
                 }
-                Err(error) => self.has_failed(id, error, actions),
+                Err(why) => self.has_failed(id, why, now, actions),
             }
         }
         for (id, tally) in counters {
@@ -81,12 +81,14 @@ impl Agent {
         began
     }
 
-    fn has_failed(&mut self, id: String, error: String, actions: &mut Vec<Action>) {
-        if self.failures.get(&id) != Some(&error) {
+    fn has_failed(&mut self, id: String, why: Unattached, now: Now, actions: &mut Vec<Action>) {
+        if self.failures.get(&id) != Some(&why) {
             self.refresh_after = REFRESH;
-            actions.push(Action::Note(Event::Failed { id: id.clone(), error: error.clone() }));
+            self.refresh_at = self.refresh_at.min(lease::after(now.boot, REFRESH));
+            let error = why.reason().to_owned();
+            actions.push(Action::Note(Event::Failed { id: id.clone(), error }));
         }
-        self.failures.insert(id, error);
+        self.failures.insert(id, why);
     }
 
     /// Acknowledges what was accepted, or reports what changed by itself.

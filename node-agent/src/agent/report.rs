@@ -53,8 +53,8 @@ impl Agent {
         if self.attached.contains_key(id) {
             return ProbeState::Attached;
         }
-        if let Some(error) = self.failures.get(id) {
-            return ProbeState::Failed { error: error.clone() };
+        if let Some(why) = self.failures.get(id) {
+            return why.clone().into();
         }
         let ended = self.is_over(id, now) || probe.ends.is_some_and(|ends| ends <= now.wall);
         let known = self.ledger.probes.get(id);

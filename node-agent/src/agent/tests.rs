@@ -2,5 +2,6 @@ mod budgets;
 mod ends;
 mod fence;
 mod leases;
+mod modules;
 mod property;
 mod rig;

@@ -8,7 +8,7 @@ use std::{
 use faultline_core::desired::Probe;
 use jiff::Timestamp;
 
-use super::{Action, Agent, LONGEST_REFRESH, lease};
+use super::{Action, Agent, LONGEST_REFRESH, REFRESH, Unattached, lease};
 use crate::{
     clock::Now,
     kernel::{BootNanos, BudgetKey},
@@ -53,10 +53,18 @@ impl Agent {
         }
         let refresh_at = lease::after(now.boot, self.refresh_after);
         self.refresh_at = if ids.is_empty() { BootNanos::NEVER } else { refresh_at };
-        self.refresh_after = (self.refresh_after * 2).min(LONGEST_REFRESH);
+        let doubled = (self.refresh_after * 2).min(LONGEST_REFRESH);
+        self.refresh_after = if self.watches_modules() { REFRESH } else { doubled };
         self.tried = self.ledger.accepted();
         self.converging = true;
         actions.push(Action::Converge(wanted));
+    }
+
+    /// Whether a held probe waits for a module, or has programs in one.
+    fn watches_modules(&self) -> bool {
+        let waits = self.failures.values().any(|why| matches!(why, Unattached::Pending(_)));
+        // As kernels spell functions, those of modules have the module's name before a colon.
+        waits || self.points.values().flatten().any(|point| point.function.contains(':'))
     }
 
     /// Whether the set just tried is not what is wanted now, because a budget became free.
@@ -73,7 +81,9 @@ impl Agent {
         for probe in self.ledger.held_probes().to_vec() {
             match self.case(&probe, &drawn, now) {
                 Case::Attach(probe) => wanted.push(*probe),
-                Case::Failed(error) => drop(self.failures.insert(probe.id, error)),
+                Case::Failed(error) => {
+                    self.failures.insert(probe.id, Unattached::Failed(error));
+                }
                 Case::Over | Case::Waits => drop(self.failures.remove(&probe.id)),
             }
         }

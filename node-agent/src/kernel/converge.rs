@@ -78,8 +78,12 @@ fn once(engine: &mut Engine, desired: &[ProbeSpec]) -> (Vec<ProbeOutcome>, Pass)
     }
     pass.retire(engine);
     detach_unused(engine);
+    let others = engine.others();
     for outcome in &mut outcomes {
         pass.report(outcome);
+        for point in outcome.result.iter_mut().flat_map(|attached| &mut attached.points) {
+            point.others = others.get(&point.function).cloned().unwrap_or_default();
+        }
     }
     (outcomes, pass)
 }
@@ -353,6 +357,7 @@ impl Places {
         let target = AttachPoint {
             function: spec.fault.function().to_owned(),
             mechanism: engine.gates.mechanism(spec.fault),
+            others: Vec::new(),
         };
         frames.map(|carried| carried.point.clone()).chain([target]).collect()
     }

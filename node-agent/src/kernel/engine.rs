@@ -163,6 +163,12 @@ impl Engine {
         self.maps.members().map_or(0, |members| members.len())
     }
 
+    /// The programs attached.
+    pub(super) fn lives(&self) -> impl Iterator<Item = &Live> {
+        let followers = self.followers.iter().flatten();
+        self.gates.programs().chain(self.functions.programs()).chain(followers)
+    }
+
     /// Gates attached from now on inject on the strength of their records alone, which is wrong: what tests compare with.
     #[cfg(any(test, feature = "testing"))]
     pub fn believe_records(&mut self) {
@@ -184,8 +190,7 @@ impl Kernel for Engine {
     }
 
     fn programs(&self) -> Vec<ProgramStatus> {
-        let followers = self.followers.iter().flatten();
-        self.gates.programs().chain(self.functions.programs()).chain(followers).map(Live::status).collect()
+        self.lives().map(Live::status).collect()
     }
 
     fn counters(&self) -> BTreeMap<ProbeId, Counters> {

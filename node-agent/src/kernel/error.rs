@@ -216,6 +216,14 @@ fn rights(lacking: &[&str]) -> String {
     format!("this process lacks {}; root has what is needed", lacking.join(" and "))
 }
 
+impl ProbeError {
+    /// Whether it may change by itself: with a module that is loaded.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        matches!(self, Self::Function(unresolved) if unresolved.is_pending())
+    }
+}
+
 impl OpenError {
     /// Whether another process might be let do what this one is not.
     pub(super) fn is_about_rights(&self) -> bool {

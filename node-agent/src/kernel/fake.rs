@@ -8,11 +8,12 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use faultline_ebpf::symbol::Unresolved;
+use faultline_api::Frame;
+use faultline_ebpf::symbol::{Name, Unresolved};
 
 use super::{
-    Attached, BootNanos, BudgetKey, Counters, FaultKind, FaultVerdict, Kernel, Mechanism, Preflight,
-    ProbeError, ProbeId, ProbeOutcome, ProbeSpec, ProgramStatus,
+    AttachPoint, Attached, BootNanos, BudgetKey, Counters, FaultKind, FaultVerdict, Kernel, Mechanism,
+    Preflight, ProbeError, ProbeId, ProbeOutcome, ProbeSpec, ProgramStatus,
 };
 
 /// An in-memory kernel.
@@ -87,9 +88,27 @@ impl FakeKernel {
         }
         let mut functions = spec.call_chain.frames.iter().map(|frame| &frame.function);
         match functions.find(|function| self.missing.contains(*function)) {
-            Some(name) => Err(Unresolved::Unknown { name: name.clone(), nearest: Vec::new() }.into()),
-            None => Ok(Attached { cgroups: spec.scope.len(), missing: Vec::new(), points: Vec::new() }),
+            Some(name) => Err(missing(name).into()),
+            None => Ok(Attached { cgroups: spec.scope.len(), missing: Vec::new(), points: points(spec) }),
         }
+    }
+}
+
+/// The frames, as they are written.
+fn points(spec: &ProbeSpec) -> Vec<AttachPoint> {
+    let point = |frame: &Frame| AttachPoint {
+        function: frame.function.clone(),
+        mechanism: Mechanism::Trampoline,
+        others: Vec::new(),
+    };
+    spec.call_chain.frames.iter().map(point).collect()
+}
+
+/// As the real kernel's answer: where a module is named, it is that which is not there.
+fn missing(name: &str) -> Unresolved {
+    match Name::parse(name).module() {
+        Some(module) => Unresolved::NoModule { module, function: None },
+        None => Unresolved::Unknown { name: name.to_owned(), nearest: Vec::new() },
     }
 }
 
@@ -102,7 +121,12 @@ impl Kernel for FakeKernel {
             cgroup2: Some("/sys/fs/cgroup".into()),
             obstacles: Vec::new(),
             faults: FaultKind::ALL
-                .map(|kind| FaultVerdict { kind, mechanism: Ok(Mechanism::ModifyReturn), untried: None })
+                .map(|kind| FaultVerdict {
+                    kind,
+                    mechanism: Ok(Mechanism::ModifyReturn),
+                    untried: None,
+                    others: Vec::new(),
+                })
                 .into(),
         }
     }

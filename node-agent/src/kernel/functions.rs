@@ -21,6 +21,7 @@ use super::kprobes;
 use super::lookup::{Found, Types, look_up};
 use super::maps::Maps;
 use super::modules::{Identity, identity};
+use super::others::Seat;
 use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::Mechanism;
 use super::programs::{AttachError, Live, Loaded};
@@ -232,6 +233,18 @@ impl Functions {
         self.gone.clear();
     }
 
+    /// Where programs of ours are, each with its name.
+    pub(super) fn seats(&self) -> impl Iterator<Item = (String, Seat)> {
+        self.live.iter().map(|(address, Function { at, symbol, mechanism, .. })| {
+            let kprobes = if matches!(mechanism, Mechanism::Kprobes { .. }) { 2 } else { 0 };
+            let (name, module) = (symbol.name.clone(), symbol.module.clone());
+            (
+                at.name.clone(),
+                Seat { name, module, btf_id: symbol.id, address: *address, kprobes, gate: None },
+            )
+        })
+    }
+
     /// The programs attached.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Live> {
         self.live.values().flat_map(|function| function.entry.iter().chain([&function.exit]))
@@ -344,7 +357,8 @@ impl Function {
     }
 
     fn carried(&self, predicates: Numbers) -> Carried {
-        let point = AttachPoint { function: self.at.name.clone(), mechanism: self.mechanism.clone() };
+        let (function, mechanism) = (self.at.name.clone(), self.mechanism.clone());
+        let point = AttachPoint { function, mechanism, others: Vec::new() };
         Carried { number: self.at.number, predicates, point }
     }
 

@@ -16,6 +16,7 @@ use super::error::ProbeError;
 use super::functions::Ground;
 use super::host::Host;
 use super::maps::Maps;
+use super::others::{Others, Seat};
 use super::predicates::{Numbers, Predicates, compile};
 use super::preflight::{FaultVerdict, Mechanism, Unusable};
 use super::programs::{AttachError, Live, Loaded};
@@ -41,6 +42,8 @@ pub(super) struct Gates {
     /// Those that were tried, without predicates: loading them takes the verifier longer than all else that arming does.
     loaded: BTreeMap<FaultKind, Arc<Loaded>>,
     live: BTreeMap<FaultKind, (Live, Predicates)>,
+    /// Where the targets start.
+    addresses: BTreeMap<FaultKind, u64>,
     /// Whether gates go without the proof of their records.
     #[cfg(any(test, feature = "testing"))]
     believe_records: bool,
@@ -62,6 +65,7 @@ impl Gates {
         let mut gates = Self::default();
         for kind in FaultKind::ALL {
             let symbol = targets.get(&kind).cloned().unwrap_or_default();
+            gates.addresses.extend(symbol.addresses.first().map(|address| (kind, *address)));
             let trial = Trial { facts, maps, host, kprobes };
             let usable = trial.attempt(kind, btf, &symbol).and_then(|Tried { target, gate, instead }| {
                 gates.instead.extend(instead.map(|reason| (kind, reason)));
@@ -108,11 +112,15 @@ impl Gates {
         }
     }
 
+    /// As long as no gate is attached.
     pub(super) fn verdicts(&self) -> Vec<FaultVerdict> {
+        let others = Others::look(&BTreeSet::new());
+        let seats: BTreeMap<String, Seat> = self.seats().collect();
         let verdict = |(kind, result): (&FaultKind, &Result<TargetFacts, Unusable>)| FaultVerdict {
             kind: *kind,
             mechanism: result.clone().map(|_| self.mechanism(*kind)),
             untried: self.untried.get(kind).cloned(),
+            others: seats.get(kind.function()).map(|seat| others.on(seat)).unwrap_or_default(),
         };
         self.usable.iter().map(verdict).collect()
     }
@@ -169,7 +177,25 @@ impl Gates {
     /// What the gate of a fault is attached to, where it is.
     pub(super) fn point(&self, kind: FaultKind) -> Option<AttachPoint> {
         self.live.get(&kind)?;
-        Some(AttachPoint { function: kind.function().to_owned(), mechanism: self.mechanism(kind) })
+        let (function, mechanism) = (kind.function().to_owned(), self.mechanism(kind));
+        Some(AttachPoint { function, mechanism, others: Vec::new() })
+    }
+
+    /// The usable targets, each with its name.
+    pub(super) fn seats(&self) -> impl Iterator<Item = (String, Seat)> {
+        let usable = self.usable.iter().filter_map(|(kind, usable)| Some((*kind, usable.as_ref().ok()?)));
+        usable.map(|(kind, target)| {
+            let live = self.live.get(&kind).map(|(live, _)| live);
+            let seat = Seat {
+                name: kind.function().to_owned(),
+                module: None,
+                btf_id: target.btf_id,
+                address: self.addresses.get(&kind).copied().unwrap_or_default(),
+                kprobes: usize::from(live.is_some() && self.instead.contains_key(&kind)),
+                gate: live.and_then(Live::link_id),
+            };
+            (kind.function().to_owned(), seat)
+        })
     }
 
     /// The programs attached.

@@ -19,6 +19,7 @@ mod gates;
 mod host;
 mod hot;
 mod kprobes;
+mod links;
 mod lookup;
 mod maps;
 mod membership;
@@ -26,6 +27,7 @@ mod modules;
 #[cfg(any(test, feature = "testing"))]
 mod observer;
 mod obstacles;
+mod others;
 mod predicates;
 mod preflight;
 mod programs;

@@ -30,7 +30,9 @@ pub(super) fn in_the_way(config: &EngineConfig, first: &OpenError) -> Preflight 
     if obstacles.is_empty() {
         obstacles.push(obstacle(first));
     }
-    let untried = |kind| FaultVerdict { kind, mechanism: Err(Unusable::Untried), untried: None };
+    let mechanism = Err(Unusable::Untried);
+    let untried =
+        |kind| FaultVerdict { kind, mechanism: mechanism.clone(), untried: None, others: Vec::new() };
     report(&host, obstacles, verdicts.unwrap_or_else(|| FaultKind::ALL.map(untried).into()))
 }
 

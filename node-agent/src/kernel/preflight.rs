@@ -84,6 +84,8 @@ pub struct FaultVerdict {
     pub mechanism: Result<Mechanism, Unusable>,
     /// Why it could not be tried whether anything calls the function; `None` where it was seen to be called.
     pub untried: Option<String>,
+    /// What is on the function already, in words: programs of others, which may hide ours.
+    pub others: Vec<String>,
 }
 
 /// How programs are attached to a function: to a target, the first two; to a function of a chain, the others.
@@ -174,7 +176,7 @@ mod tests {
 
     fn with(obstacles: &[Obstacle]) -> Preflight {
         let missing = Unusable::Missing { option: "CONFIG_FAIL_PAGE_ALLOC is not set".to_owned() };
-        let verdict = |kind, mechanism| FaultVerdict { kind, mechanism, untried: None };
+        let verdict = |kind, mechanism| FaultVerdict { kind, mechanism, untried: None, others: Vec::new() };
         Preflight {
             release: "6.12.0".to_owned(),
             arch: "x86_64".to_owned(),

@@ -8,6 +8,7 @@ use faultline_ebpf::asm::{AsmError, Attach, MapId, Program};
 use thiserror::Error;
 
 use super::kprobes::{self, At};
+use super::links;
 use super::maps::Maps;
 use super::sys::{self, BpfError, ProgramRequest};
 
@@ -164,6 +165,11 @@ impl Live {
     /// It can be attached again.
     pub(super) fn detach(self) -> Arc<Loaded> {
         self.loaded
+    }
+
+    /// The number of its link; `None` where the kernel does not tell.
+    pub(super) fn link_id(&self) -> Option<u32> {
+        links::id(self.link.as_fd()).ok()
     }
 
     /// How often it ran while runs were counted.

@@ -82,14 +82,21 @@ impl Engine {
     /// What would come of a fault on a call chain. Probes that are in force are not affected.
     pub fn rehearse(&mut self, fault: FaultKind, chain: &CallChain) -> Rehearsal {
         let places = converge::attach(self, &[(fault, chain)]);
+        let others = self.others();
+        let shared = |point: AttachPoint| {
+            let others = others.get(&point.function).cloned().unwrap_or_default();
+            AttachPoint { others, ..point }
+        };
         let frames = chain.frames.iter().map(|frame| {
-            let attached = places.point(&frame.function);
+            let attached = places.point(&frame.function).map(shared);
             let problem = places.step(frame).err();
             Rehearsed { function: frame.function.clone(), attached, problem }
         });
+        let frames = frames.collect();
+        let target = self.rehearsed_target(fault, chain.target.as_ref(), &places);
         let rehearsal = Rehearsal {
-            frames: frames.collect(),
-            target: self.rehearsed_target(fault, chain.target.as_ref(), &places),
+            frames,
+            target: Rehearsed { attached: target.attached.map(shared), ..target },
             problems: self.problems(chain),
         };
         converge::detach_unused(self);

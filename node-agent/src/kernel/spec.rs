@@ -124,6 +124,8 @@ pub struct AttachPoint {
     pub function: String,
     /// How, and why not better.
     pub mechanism: Mechanism,
+    /// What is on it beside our programs, in words: programs of others, which may hide ours.
+    pub others: Vec<String>,
 }
 
 /// What a probe saw and did since its first attach in this process, summed over CPUs.

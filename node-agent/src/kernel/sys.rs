@@ -273,43 +273,47 @@ pub(super) fn program_runs(program: BorrowedFd<'_>) -> Result<u64, BpfError> {
 pub(super) fn attached_names() -> Result<Vec<String>, BpfError> {
     let mut names = Vec::new();
     let mut last = 0;
-    while let Some(next) = next_link(last)? {
+    while let Some(next) = next_id(bpf_cmd::BPF_LINK_GET_NEXT_ID, last)? {
         last = next;
-        match link(next)
-            .and_then(|link| program_of(link.as_fd()))
-            .and_then(|program| program_name(program.as_fd()))
-        {
-            Ok(name) => names.push(name),
-            // Gone since it was listed.
-            Err(error) if error.is(libc::ENOENT) => {}
-            Err(error) => return Err(error),
+        if let Some(link) = by_id(bpf_cmd::BPF_LINK_GET_FD_BY_ID, next)? {
+            names.extend(name_of_program(program_of(link.as_fd())?)?);
         }
     }
     Ok(names)
 }
 
-/// The first link with a higher number.
-fn next_link(last: u32) -> Result<Option<u32>, BpfError> {
+/// The number of the next object of the kind that `command` lists; absent at the end.
+pub(super) fn next_id(command: bpf_cmd, last: u32) -> Result<Option<u32>, BpfError> {
     let mut attr = zeroed();
     attr.__bindgen_anon_6.__bindgen_anon_1.start_id = last;
-    let found = absent(call("list links", bpf_cmd::BPF_LINK_GET_NEXT_ID, &mut attr))?;
+    let found = absent(call("list objects", command, &mut attr))?;
     // SAFETY: the kernel wrote the field next to the one above, both plain integers.
     Ok(found.map(|()| unsafe { attr.__bindgen_anon_6.next_id }))
 }
 
-fn link(number: u32) -> Result<OwnedFd, BpfError> {
+/// An object of the kind that `command` opens; absent where it is gone since it was listed.
+pub(super) fn by_id(command: bpf_cmd, id: u32) -> Result<Option<OwnedFd>, BpfError> {
     let mut attr = zeroed();
-    attr.__bindgen_anon_6.__bindgen_anon_1.link_id = number;
-    descriptor("open a link", bpf_cmd::BPF_LINK_GET_FD_BY_ID, &mut attr)
+    attr.__bindgen_anon_6.__bindgen_anon_1.prog_id = id;
+    match descriptor("open an object", command, &mut attr) {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if error.is(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-fn program_of(link: BorrowedFd<'_>) -> Result<OwnedFd, BpfError> {
+/// The name of a program; absent where it is gone.
+pub(super) fn name_of_program(id: u32) -> Result<Option<String>, BpfError> {
+    let program = by_id(bpf_cmd::BPF_PROG_GET_FD_BY_ID, id)?;
+    program.map(|program| program_name(program.as_fd())).transpose()
+}
+
+/// The number of a link's program.
+fn program_of(link: BorrowedFd<'_>) -> Result<u32, BpfError> {
     // SAFETY: plain integers, for which all zeroes is a value.
     let mut info: bpf_link_info = unsafe { mem::zeroed() };
     info_of(link, (&raw mut info).cast(), mem::size_of_val(&info))?;
-    let mut attr = zeroed();
-    attr.__bindgen_anon_6.__bindgen_anon_1.prog_id = info.prog_id;
-    descriptor("open a program", bpf_cmd::BPF_PROG_GET_FD_BY_ID, &mut attr)
+    Ok(info.prog_id)
 }
 
 fn program_name(program: BorrowedFd<'_>) -> Result<String, BpfError> {
@@ -320,7 +324,8 @@ fn program_name(program: BorrowedFd<'_>) -> Result<String, BpfError> {
     Ok(String::from_utf8(bytes).unwrap_or_default())
 }
 
-fn info_of(object: BorrowedFd<'_>, info: *mut u8, size: usize) -> Result<(), BpfError> {
+/// `info` is valid for `size` bytes, and so is what it points to for the lengths that it states.
+pub(super) fn info_of(object: BorrowedFd<'_>, info: *mut u8, size: usize) -> Result<(), BpfError> {
     let mut attr = zeroed();
     attr.info.bpf_fd = number(object);
     attr.info.info_len = u32::try_from(size).unwrap_or(0);

@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod mechanisms;
 mod oracle;
+mod others;
 mod predicates;
 mod preflight;
 mod pressure;

@@ -52,8 +52,9 @@ fn a_fault_that_is_usable_is_injected_and_one_that_is_not_is_refused_for_the_sam
 #[test]
 fn on_a_full_kernel_every_function_was_seen_to_be_called() {
     let Some(world) = World::new() else { return };
-    for FaultVerdict { kind, mechanism, untried } in world.engine.preflight().faults {
+    for FaultVerdict { kind, mechanism, untried, others } in world.engine.preflight().faults {
         assert!(mechanism.is_ok() && untried.is_none(), "{kind:?}: {mechanism:?} {untried:?}");
+        assert_eq!(others, [""; 0], "{kind:?}");
     }
 }
 

@@ -108,8 +108,11 @@ fn text(explanation: &Explanation) -> String {
         let how = target.mechanism.as_ref().map_or_else(String::new, |how| format!(" by {how}"));
         line("target", format!("{} on {} in slot {}{how}", target.container, target.node, target.slot));
         line("", target.message.clone());
-        for AttachPoint { function, mechanism } in &target.attach_points {
+        for AttachPoint { function, mechanism, others } in &target.attach_points {
             line("", format!("{function} by {mechanism}"));
+            for other in others {
+                line("", format!("warning: {function} is shared with {other}"));
+            }
         }
         if let Some(warning) = &target.warning {
             line("", format!("warning: {warning}"));
@@ -162,7 +165,10 @@ mod tests {
             json!({
                 "slot": slot, "container": "shop/web/main", "node": "n1", "mechanism": "fmod_ret",
                 "activity": activity, "message": message, "warning": warning, "attached": null,
-                "attachPoints": [{ "function": "path_mount", "mechanism": "fentry/fexit" }],
+                "attachPoints": [{
+                    "function": "path_mount", "mechanism": "fentry/fexit",
+                    "others": if slot == 0 { vec!["kprobe program 7 (spy)"] } else { Vec::new() },
+                }],
                 "counters": counters, "connected": true, "heard": null,
             })
         };
@@ -192,6 +198,7 @@ chaos/web
   target      shop/web/main on n1 in slot 0 by fmod_ret
               attached for 3m0s; injected 4 times
               path_mount by fentry/fexit
+              warning: path_mount is shared with kprobe program 7 (spy)
               warning: missed returns: 3
   target      shop/web/main on n1 in slot 1 by fmod_ret
               attached for 3m0s; never reached

@@ -11,7 +11,7 @@ use faultline_core::{
 use super::values::{bounded, cut, fault, fault_out, generation, instant, instant_out, name, required, text};
 use crate::{
     error::WireError,
-    limits::{MAX_FRAMES, MAX_PROBES},
+    limits::{MAX_FRAMES, MAX_OTHERS, MAX_PROBES},
     node::node_name,
     pb,
 };
@@ -169,17 +169,22 @@ impl From<&ProbeReport> for pb::ProbeReport {
 
 impl TryFrom<pb::AttachPoint> for AttachPoint {
     type Error = WireError;
-    fn try_from(pb::AttachPoint { function, mechanism }: pb::AttachPoint) -> Result<Self, WireError> {
+    fn try_from(point: pb::AttachPoint) -> Result<Self, WireError> {
+        let pb::AttachPoint { function, mechanism, others } = point;
+        bounded("attach_point.others", others.len(), MAX_OTHERS)?;
+        let others = others.into_iter().map(|other| text("attach_point.others", other));
         Ok(Self {
             function: name("attach_point.function", function)?,
             mechanism: text("attach_point.mechanism", mechanism)?,
+            others: others.collect::<Result<_, _>>()?,
         })
     }
 }
 
 impl From<&AttachPoint> for pb::AttachPoint {
-    fn from(AttachPoint { function, mechanism }: &AttachPoint) -> Self {
-        Self { function: function.clone(), mechanism: cut(mechanism) }
+    fn from(AttachPoint { function, mechanism, others }: &AttachPoint) -> Self {
+        let others = others.iter().take(MAX_OTHERS).map(|other| cut(other)).collect();
+        Self { function: function.clone(), mechanism: cut(mechanism), others }
     }
 }
 
@@ -191,17 +196,21 @@ impl TryFrom<pb::ProbeState> for ProbeState {
             State::Attached(_) => Self::Attached,
             State::Failed(failed) => Self::Failed { error: text("probe_state.failed.error", failed.error)? },
             State::Detached(_) => Self::Detached,
+            State::Pending(pending) => {
+                Self::Pending { reason: text("probe_state.pending.reason", pending.reason)? }
+            }
         })
     }
 }
 
 impl From<&ProbeState> for pb::ProbeState {
     fn from(state: &ProbeState) -> Self {
-        use pb::probe_state::{Attached, Detached, Failed, State};
+        use pb::probe_state::{Attached, Detached, Failed, Pending, State};
         let state = match state {
             ProbeState::Attached => State::Attached(Attached {}),
             ProbeState::Failed { error } => State::Failed(Failed { error: cut(error) }),
             ProbeState::Detached => State::Detached(Detached {}),
+            ProbeState::Pending { reason } => State::Pending(Pending { reason: cut(reason) }),
         };
         Self { state: Some(state) }
     }

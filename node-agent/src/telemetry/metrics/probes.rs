@@ -139,13 +139,14 @@ fn by_labels(series: &[Series]) -> BTreeMap<ProbeLabels, Shown> {
     by_labels
 }
 
-fn states(series: &[Series]) -> [(&'static str, i64); 3] {
+fn states(series: &[Series]) -> [(&'static str, i64); 4] {
     let count = |is: fn(&Series) -> bool| {
         i64::try_from(series.iter().filter(|series| is(series)).count()).unwrap_or(i64::MAX)
     };
     [
         ("attached", count(|series| series.state == ProbeState::Attached)),
         ("failed", count(|series| matches!(series.state, ProbeState::Failed { .. }))),
+        ("pending", count(|series| matches!(series.state, ProbeState::Pending { .. }))),
         ("over", count(|series| series.held && series.state == ProbeState::Detached)),
     ]
 }

@@ -122,7 +122,7 @@ fn every_reason_and_every_count_of_the_node_is_there_from_the_start() {
             format!("faultline_agent_{name}_total{{node=\"node-a\"}} 0")
         );
     }
-    for state in ["attached", "failed", "over"] {
+    for state in ["attached", "failed", "pending", "over"] {
         let name = format!("faultline_agent_probes{{node=\"node-a\",state=\"{state}\"}}");
         assert!(line(&page, &name).ends_with(" 0"));
     }

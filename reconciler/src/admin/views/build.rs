@@ -166,7 +166,7 @@ fn sources_of<'a>(pass: &'a Pass, place: Option<&Place>) -> impl Iterator<Item =
     stale_sources(pass).filter(move |why| subjects.contains(&why.subject))
 }
 
-/// The run's message; where it has none, for whom it waits, what is known of it no more, and why nothing came of it.
+/// The run's message; where it has none, for whom or what it waits, what is known of it no more, and why nothing came of it.
 fn message(run: &Run, probes: &[ProbeStatus<'_>]) -> String {
     if !run.message.is_empty() {
         return run.message.clone();
@@ -174,7 +174,8 @@ fn message(run: &Run, probes: &[ProbeStatus<'_>]) -> String {
     if run.reason == Reason::AwaitingAttach {
         return waits(probes).into_iter().collect::<Vec<_>>().join("; ");
     }
-    let silent: BTreeSet<String> = probes.iter().filter_map(ProbeStatus::silence).collect();
+    let stalled = |probe: &ProbeStatus<'_>| probe.silence().or_else(|| probe.waiting());
+    let silent: BTreeSet<String> = probes.iter().filter_map(stalled).collect();
     let without_effect = activities(probes).furthest().is_some_and(Activity::is_without_effect);
     let counters = total(probes);
     let silent = silent.into_iter().filter(|_| !run.state.is_over());

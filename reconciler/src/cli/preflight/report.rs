@@ -22,6 +22,7 @@ pub(super) struct Report {
     cgroup2: Option<PathBuf>,
     obstacles: Vec<String>,
     untried: BTreeMap<Fault, String>,
+    others: BTreeMap<Fault, Vec<String>>,
     experiments: Vec<Told>,
     findings: Vec<Found>,
     /// Each fault's verdict without what is in the way of all.
@@ -51,6 +52,9 @@ struct At {
     function: String,
     symbol: Option<String>,
     mechanism: Option<String>,
+    /// What is on it already.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<String>,
     problem: Option<String>,
 }
 
@@ -83,19 +87,21 @@ impl At {
     fn of(Rehearsed { function, attached, problem }: &Rehearsed) -> Self {
         let (symbol, mechanism) =
             attached.as_ref().map(|point| (point.function.clone(), point.mechanism.to_string())).unzip();
+        let others = attached.as_ref().map(|point| point.others.clone()).unwrap_or_default();
         let problem = problem.as_ref().map(ToString::to_string);
-        Self { function: function.clone(), symbol, mechanism, problem }
+        Self { function: function.clone(), symbol, mechanism, others, problem }
     }
 
     fn text(&self) -> String {
-        let Self { function, symbol, mechanism, problem } = self;
+        let Self { function, symbol, mechanism, others, problem } = self;
         let is = symbol.iter().filter(|symbol| *symbol != function).map(|symbol| format!(" ({symbol})"));
         let is: String = is.collect();
-        match (problem, mechanism) {
+        let verdict = match (problem, mechanism) {
             (Some(problem), _) => format!("  {function}{is}: {problem}\n"),
             (None, Some(mechanism)) => format!("  {function}{is}: by {mechanism}\n"),
             (None, None) => format!("  {function}{is}: not tried\n"),
-        }
+        };
+        verdict + &shared(others)
     }
 }
 
@@ -109,7 +115,9 @@ impl Report {
         let verdict = |fault: Fault| Some((fault, preflight.fault(fault.into())?));
         let verdicts: Vec<_> = Fault::ALL.into_iter().filter_map(verdict).collect();
         let untried = verdicts.iter().filter_map(|(fault, verdict)| Some((*fault, verdict.untried.clone()?)));
+        let others = verdicts.iter().map(|(fault, verdict)| (*fault, verdict.others.clone()));
         Self {
+            others: others.filter(|(_, others)| !others.is_empty()).collect(),
             alone: verdicts.iter().map(|(fault, verdict)| (*fault, alone(verdict))).collect(),
             kernel: kernel_report(preflight),
             lockdown: preflight.lockdown.clone(),
@@ -147,12 +155,18 @@ impl Report {
             let name = format!("{fault:?}").to_lowercase();
             let (number, function) = (fault.failtype(), fault.target_function());
             text += &format!("  {name:<5} (failtype {number}, {function}): {alone}\n");
+            text += &self.others.get(fault).map(|others| shared(others)).unwrap_or_default();
         }
         for told in &self.experiments {
             text += &format!("\n{}", told.text());
         }
         if self.rendered.is_empty() { text } else { format!("{}\n{text}", self.rendered) }
     }
+}
+
+/// What is on a function already.
+fn shared(others: &[String]) -> String {
+    others.iter().map(|other| format!("    warning: shared with {other}\n")).collect()
 }
 
 /// A verdict without what is in the way of all.
@@ -179,6 +193,7 @@ mod tests {
             kind,
             mechanism,
             untried: untried.map(str::to_owned),
+            others: Vec::new(),
         };
         Preflight {
             release: "6.12.0".to_owned(),
@@ -218,6 +233,18 @@ kernel 6.12.0 x86_64, lockdown none
     }
 
     #[test]
+    fn whoever_is_on_a_target_already_is_told_below_it() {
+        let mut preflight = preflight(Vec::new());
+        preflight.faults[1].others = vec!["fentry program 7 (spy)".to_owned()];
+        let report = Report::new(&preflight, Vec::new(), Vec::new(), String::new());
+        let told = "by fmod_ret\n    warning: shared with fentry program 7 (spy)\n  bio";
+        assert!(report.text().contains(told), "{}", report.text());
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["others"]["page"][0], "fentry program 7 (spy)");
+        assert_eq!(json["others"]["slab"], serde_json::Value::Null);
+    }
+
+    #[test]
     fn what_is_in_the_way_is_told_once_and_the_faults_but_for_that() {
         let obstacles = ["no bpf file system", "no cgroup v2"].map(|text| Obstacle::Machine(text.to_owned()));
         let report = report(obstacles.into(), Vec::new());
@@ -237,10 +264,14 @@ kernel 6.12.0 x86_64, lockdown none
     fn an_experiment_is_told_function_by_function_and_each_reason_once() {
         let refused =
             ProbeError::NotAttachable { name: "path_muont".to_owned(), reason: "unknown".to_owned() };
+        let shared = ["fmod_ret program 7 (spy)".to_owned()];
         let at = |function: &str, symbol: Option<&str>, problem| Rehearsed {
             function: function.to_owned(),
-            attached: symbol
-                .map(|symbol| AttachPoint { function: symbol.to_owned(), mechanism: Mechanism::Trampoline }),
+            attached: symbol.map(|symbol| AttachPoint {
+                function: symbol.to_owned(),
+                mechanism: Mechanism::Trampoline,
+                others: shared.iter().filter(|_| symbol == "should_failslab").cloned().collect(),
+            }),
             problem,
         };
         let rehearsal = Rehearsal {
@@ -262,6 +293,7 @@ chaos/a (a.yaml:3): cannot be injected
   mount (__x64_sys_mount): by fentry/fexit
   path_muont: cannot attach to `path_muont`: unknown
   should_failslab: by fentry/fexit
+    warning: shared with fmod_ret program 7 (spy)
   no cgroup of the scope exists any more
 ";
         assert_eq!(told.text(), expected);

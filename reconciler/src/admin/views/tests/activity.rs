@@ -164,6 +164,24 @@ fn a_target_whose_agent_has_not_spoken_of_it_is_pending_and_says_whom_it_waits_f
 }
 
 #[test]
+fn a_probe_that_waits_for_a_module_is_pending_and_says_for_which() {
+    let mut stage = Stage::told("");
+    let waits = || ProbeState::Pending { reason: "module `ext4` is not loaded".to_owned() };
+    let never = ProbeReport { state: waits(), attached_at: None, ..attached(Counters::default()) };
+    stage.says(&[never]);
+    let told = "waiting: module `ext4` is not loaded";
+    assert_eq!((stage.target().activity, stage.target().message.as_str()), (Activity::Pending, told));
+    assert_eq!(stage.line(), ("pending".to_owned(), told.to_owned()));
+    assert_eq!(stage.samples(), ["experiment=\"chaos/web\",node=\"n1\",state=\"pending\"} 1"]);
+    // The module goes under a probe that was attached.
+    stage.says(&[attached(turned_down())]);
+    stage.pass();
+    stage.says(&[ProbeReport { state: waits(), ..attached(turned_down()) }]);
+    assert_eq!(stage.line(), ("pending".to_owned(), told.to_owned()));
+    assert!(stage.target().message.starts_with(&format!("{told}; before, reached 812 times")));
+}
+
+#[test]
 fn a_list_says_why_nothing_came_of_a_run_and_nothing_more_where_something_did() {
     let missed = Counters { hits: 9, matches: 7, missed_returns: 3, injections: 4, ..Counters::default() };
     let warning = "missed returns: what was matched was dropped 3 times, because exits went unseen";
