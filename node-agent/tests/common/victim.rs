@@ -126,11 +126,15 @@ fn follow(words: &[&str]) -> Tally {
     match words[0] {
         "mount" => threads(number(2), move |thread| {
             let target = directory(thread);
-            repeat(number(1), || mount_tmpfs(&target))
+            repeat(number(1), || mount_and_unmount("tmpfs", &target))
         }),
         "mount-for" => {
             let target = directory(0);
-            repeat_for(number(1), || mount_tmpfs(&target))
+            repeat_for(number(1), || mount_and_unmount("tmpfs", &target))
+        }
+        "mount-misc" => {
+            let target = directory(0);
+            repeat(number(1), || mount_and_unmount("binfmt_misc", &target))
         }
         "try" => repeat(number(1), mount_none_such),
         "try-for" => threads(number(2), move |_| repeat_for(number(1), mount_none_such)),
@@ -283,8 +287,8 @@ fn threads(count: u64, work: impl Fn(u64) -> Tally + Send + Copy) -> Tally {
     })
 }
 
-fn mount_tmpfs(target: &Path) -> Result<(), Errno> {
-    mount("none", target, "tmpfs", MountFlags::empty(), None)?;
+fn mount_and_unmount(kind: &str, target: &Path) -> Result<(), Errno> {
+    mount("none", target, kind, MountFlags::empty(), None)?;
     insist(|| unmount(target, UnmountFlags::empty()));
     Ok(())
 }

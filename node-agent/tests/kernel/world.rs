@@ -27,6 +27,9 @@ const STOCK: &str = "stock";
 /// The kernel that has the foundation of fault injection and none of the options that build on it.
 const NOFAIL: &str = "nofail";
 
+/// The kernel that comes with a module in `/lib/modules`.
+const WITH_MODULE: &str = "6.1";
+
 /// Where the lab says which kernel it runs.
 const LAB: &str = "FAULTLINE_LAB";
 
@@ -50,6 +53,11 @@ impl World {
     /// On every kernel of the lab.
     pub(crate) fn any() -> Option<Self> {
         Self::when(|_| true)
+    }
+
+    /// Only on the kernel that the lab builds a module for.
+    pub(crate) fn with_module() -> Option<Self> {
+        Self::when(|kernel| kernel == WITH_MODULE)
     }
 
     /// Only on the kernel without the options.

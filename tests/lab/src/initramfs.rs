@@ -44,6 +44,7 @@ pub enum InitramfsError {
 pub(crate) struct Contents<'a> {
     pub(crate) init: &'a Path,
     pub(crate) modules: &'a [PathBuf],
+    pub(crate) loadable: &'a [PathBuf],
     pub(crate) files: &'a [HostFile],
     /// 9p tag and folder of each share.
     pub(crate) shares: Vec<(String, String)>,
@@ -68,6 +69,10 @@ pub(crate) fn write(contents: &Contents<'_>, to: File) -> Result<(), InitramfsEr
     for (index, module) in contents.modules.iter().enumerate() {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
         tree.host_file(&format!("{LAB_DIR}/modules/{index:03}-{name}"), module)?;
+    }
+    for module in contents.loadable {
+        let name = module.file_name().unwrap_or_default().to_string_lossy();
+        tree.host_file(&format!("/lib/modules/{name}"), module)?;
     }
     let shares: String = contents.shares.iter().map(|(tag, folder)| format!("{tag} {folder}\n")).collect();
     tree.text(&format!("{LAB_DIR}/shares"), &shares)?;

@@ -108,6 +108,7 @@ impl Vm {
         let contents = Contents {
             init: artifacts::init()?,
             modules: &kernel.modules,
+            loadable: &kernel.loadable,
             files: &machine.files,
             shares: shares.collect(),
         };

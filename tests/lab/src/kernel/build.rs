@@ -132,7 +132,11 @@ impl Build<'_> {
     fn make(&self, tarball: &Path, recipe: &Recipe) -> Result<Duration, MakeError> {
         self.configure(tarball, recipe)?;
         let jobs = format!("-j{}", available_parallelism()?);
-        self.step("build", &format!("building Linux {}", self.id), self.kbuild(&[&jobs, "bzImage"]))
+        self.step(
+            "build",
+            &format!("building Linux {}", self.id),
+            self.kbuild(&[&jobs, "bzImage", "modules"]),
+        )
     }
 
     fn prepare(&self, tarball: &Path, recipe: &Recipe) -> Result<(), MakeError> {
@@ -206,7 +210,25 @@ impl Build<'_> {
         }
         let btf = elf::section(&mut File::open(self.tree.join("vmlinux"))?, ".BTF")?;
         fs::write(finished.join(store::BTF), btf)?;
+        self.gather_modules(&finished)?;
         Ok(finished)
+    }
+
+    /// What was built as modules, without its debug information: each boot carries it.
+    fn gather_modules(&self, finished: &Path) -> io::Result<()> {
+        let order = fs::read_to_string(self.tree.join("modules.order"))?;
+        let folder = finished.join(store::LOADABLE);
+        fs::create_dir(&folder)?;
+        // Up to 6.2 the list names modules, since then the objects they are made of.
+        for module in order.lines().map(|line| self.tree.join(line).with_extension("ko")) {
+            let name = module.file_name().unwrap_or_default();
+            let mut strip = Command::new("strip");
+            let status = strip.arg("--strip-debug").arg("-o").arg(folder.join(name)).arg(&module).status()?;
+            if !status.success() {
+                return Err(io::Error::other(format!("strip: {status}")));
+            }
+        }
+        Ok(())
     }
 
     fn gather_headers(&self, root: &Path) -> io::Result<()> {

@@ -53,6 +53,8 @@ pub struct Kernel {
     pub btf: Option<PathBuf>,
     /// Modules that init has to load, in this order.
     pub modules: Vec<PathBuf>,
+    /// Modules that init leaves alone, which tests load from `/lib/modules`.
+    pub loadable: Vec<PathBuf>,
 }
 
 /// Why a kernel is not to be had.
@@ -174,7 +176,8 @@ fn own_image(image: PathBuf) -> Result<Kernel, KernelError> {
         return Err(KernelError::NoImage(image));
     }
     let id = KernelId::Path(image.clone());
-    Ok(Kernel { id, image, config: None, system_map: None, btf: None, modules: Vec::new() })
+    let (modules, loadable) = (Vec::new(), Vec::new());
+    Ok(Kernel { id, image, config: None, system_map: None, btf: None, modules, loadable })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub(crate) const CONFIG: &str = "config";
 pub(crate) const SYSTEM_MAP: &str = "System.map";
 pub(crate) const BTF: &str = "vmlinux.btf";
 pub(crate) const MODULES: &str = "modules";
+pub(crate) const LOADABLE: &str = "loadable";
 
 /// What is known of a kernel in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,20 +120,23 @@ pub(crate) fn adopt(cache: &Cache, finished: &Path, key: &str, meta: Meta) -> io
 /// The kernel of an entry.
 pub(crate) fn open(id: &KernelId, entry: &Cached) -> io::Result<Kernel> {
     let file = |name: &str| Some(entry.folder.join(name)).filter(|path| path.exists());
-    let mut modules = Vec::new();
-    if let Some(folder) = file(MODULES) {
-        modules = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-        // Their names begin with their place in the order.
-        modules.sort();
-    }
     Ok(Kernel {
         id: id.clone(),
         image: entry.folder.join(IMAGE),
         config: file(CONFIG),
         system_map: file(SYSTEM_MAP),
         btf: file(BTF),
-        modules,
+        modules: sorted(file(MODULES))?,
+        loadable: sorted(file(LOADABLE))?,
     })
+}
+
+/// The files of a folder by name: those of modules that init loads begin with their place in the order.
+fn sorted(folder: Option<PathBuf>) -> io::Result<Vec<PathBuf>> {
+    let Some(folder) = folder else { return Ok(Vec::new()) };
+    let mut files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
 }
 
 fn size_of(path: &Path) -> u64 {

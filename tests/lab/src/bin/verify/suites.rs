@@ -63,6 +63,7 @@ pub(crate) const SUITES: &[Suite] = &[
             "cargo lab test --kernel 6.12 --disk sample --package faultline-node-agent --bin none --test kernel",
             "cargo lab test --kernel nofail --disk sample --package faultline-node-agent --bin none --test kernel -- preflight:: corpus::",
             "cargo lab test --kernel stock --package faultline-node-agent --bin none --test kernel",
+            "cargo lab test --kernel stock --append lockdown=confidentiality --package faultline-node-agent --bin none --test kernel -- lockdown::",
         ],
     },
     Suite {
