@@ -6,7 +6,7 @@ use std::fs::{self, read_to_string};
 use std::path::Path;
 
 use faultline_ebpf::btf::Btf;
-use faultline_node_agent::kernel::{Allocation, FaultKind};
+use faultline_node_agent::kernel::{Allocation, EngineConfig, FaultKind};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::victim::Victim;
@@ -78,6 +78,37 @@ fn a_task_that_reclaims_memory_is_not_injected() {
     victim.ask(&format!("reclaim {}/memory.reclaim", target.display()));
     let counters = world.counters(&spec);
     assert!(counters.guarded.reclaim > 0 && counters.injections == 0, "{counters:?}");
+}
+
+#[test]
+fn a_page_fault_that_turns_to_reclaim_is_not_injected_while_it_reclaims() {
+    let Some(mut world) = World::new() else { return };
+    let _in_reclaim = allocate_at("do_try_to_free_pages");
+    world.config = EngineConfig { hottest: None, ..world.config.clone() };
+    world.restart();
+    let (target, victim) = world.container("target");
+    bound_memory(&target, "64M");
+    let spec = failing_mounts(&target).frames(&["handle_mm_fault", "try_to_free_mem_cgroup_pages"]);
+    world.arm(std::slice::from_ref(&spec));
+    kill_by_oom(&target, victim);
+    let counters = world.counters(&spec);
+    assert!(counters.guarded.reclaim > 0 && counters.injections == 0, "{counters:?}");
+}
+
+/// On kernels before 6.4 it comes from the slab allocator there and then, past the gate.
+#[test]
+fn what_our_own_programs_allocate_for_a_target_is_not_injected() {
+    let Some(mut world) = World::new() else { return };
+    let (target, mut victim) = world.container("target");
+    // The first match of a thread makes its state; and whatever the thread allocates may fail.
+    let first = failing_mounts(&target).frames(&["__x64_sys_mount", "path_mount"]).probability(0);
+    let any = failing_mounts(&target).frames(&[]).probability(0);
+    world.arm(&[first, any.clone()]);
+    let before = world.counters(&any).guarded.own;
+    assert_eq!(victim.ask("mount 1 3").ok, 3);
+    let own = world.counters(&any).guarded.own - before;
+    let release = read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert_eq!(own > 0, release.starts_with("6.1."), "{own} on {release}");
 }
 
 #[test]
