@@ -6,7 +6,7 @@ use faultline_core::review::{Description, Finding, Inputs, Moment, Response, Tig
 use crate::bindings::policy;
 
 /// Findings of one kind, rules, problems: more than anyone reads.
-const MOST: usize = 100;
+pub(crate) const MOST: usize = 100;
 /// Bytes of a name or of a rule, which become labels of metrics.
 const NAME_BYTES: usize = 128;
 /// Bytes of a path, a message or a reason.
@@ -124,7 +124,7 @@ fn positive<T: PartialEq + From<u8>>(what: &str, value: T) -> Result<T, Undecide
     }
 }
 
-fn check_count(what: &str, count: usize) -> Result<(), Undecided> {
+pub(crate) fn check_count(what: &str, count: usize) -> Result<(), Undecided> {
     if count > MOST { Err(bad(format!("{count} {what}, more than {MOST}"))) } else { Ok(()) }
 }
 
@@ -143,7 +143,7 @@ fn check(what: &str, text: &str, most_bytes: usize) -> Result<(), Undecided> {
 }
 
 /// As much of a reason as is shown, without what a terminal would obey.
-fn shortened(text: String) -> String {
+pub(crate) fn shortened(text: String) -> String {
     let end = text.floor_char_boundary(TEXT_BYTES);
     text[..end].replace(char::is_control, " ")
 }

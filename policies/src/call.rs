@@ -1,12 +1,9 @@
-//! One call into a fresh instance, and what its failure means.
+//! One call into a fresh store, its limits, and what its failure means.
 
 use faultline_core::review::Undecided;
 use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
-use crate::{
-    bindings::{Guardrail, GuardrailPre},
-    engine::limits,
-};
+use crate::engine::limits;
 
 /// What a call came to, with the fuel it used.
 #[derive(Clone, Debug)]
@@ -22,21 +19,18 @@ impl<T> Called<T> {
     }
 }
 
-/// Instantiates the module and calls `function` with no more than `fuel`.
-pub(crate) fn call<T>(
+/// Takes `steps` in a fresh store that holds `state`, with no more than `fuel` and within all other limits.
+pub(crate) fn call<S: AsMut<Memory> + 'static, T>(
     engine: &Engine,
-    module: &GuardrailPre<Memory>,
+    state: S,
     fuel: u64,
-    function: impl FnOnce(&Guardrail, &mut Store<Memory>) -> wasmtime::Result<T>,
+    steps: impl FnOnce(&mut Store<S>) -> Result<T, Undecided>,
 ) -> Called<T> {
-    let mut store = Store::new(engine, Memory);
-    store.limiter(|memory| memory);
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| state.as_mut());
     store.set_hostcall_fuel(limits::ANSWER);
     store.set_epoch_deadline(limits::DEADLINE_TICKS);
-    let result = store.set_fuel(fuel).map_err(|error| refused(&error)).and_then(|()| {
-        let instance = module.instantiate(&mut store).map_err(|error| failure(&error, fuel, refused))?;
-        function(&instance, &mut store).map_err(|error| failure(&error, fuel, bad_answer))
-    });
+    let result = store.set_fuel(fuel).map_err(|error| refused(&error)).and_then(|()| steps(&mut store));
     let left = store.get_fuel().unwrap_or(0);
     Called { result, fuel: fuel - left }
 }
@@ -45,31 +39,46 @@ pub(crate) fn call<T>(
 #[derive(Debug)]
 pub(crate) struct Memory;
 
-/// A growth was refused.
+impl AsMut<Self> for Memory {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+/// The host ends the call, and this is what that means.
 #[derive(Debug, thiserror::Error)]
-#[error("more than {0}")]
-struct TooMuch(String);
+#[error("{0}")]
+pub(crate) struct Ended(pub(crate) Undecided);
 
 impl ResourceLimiter for Memory {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         if desired <= limits::MEMORY {
             return Ok(true);
         }
-        Err(TooMuch(format!("{} MiB of memory", limits::MEMORY >> 20)).into())
+        Err(too_much(format!("{} MiB of memory", limits::MEMORY >> 20)))
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         if desired <= limits::TABLE {
             return Ok(true);
         }
-        Err(TooMuch(format!("{} table entries", limits::TABLE)).into())
+        Err(too_much(format!("{} table entries", limits::TABLE)))
     }
 }
 
-/// What an error of the engine means; `otherwise` for those that are neither a trap nor a limit.
-fn failure(error: &wasmtime::Error, fuel: u64, otherwise: fn(&wasmtime::Error) -> Undecided) -> Undecided {
-    if let Some(TooMuch(what)) = error.downcast_ref() {
-        return Undecided::OutOfBounds(what.clone());
+fn too_much(what: String) -> wasmtime::Error {
+    Ended(Undecided::OutOfBounds(what)).into()
+}
+
+/// What an error of the engine means after a call with `fuel`; `otherwise` for those that are neither a trap nor a
+/// limit.
+pub(crate) fn failure(
+    error: &wasmtime::Error,
+    fuel: u64,
+    otherwise: fn(&wasmtime::Error) -> Undecided,
+) -> Undecided {
+    if let Some(Ended(why)) = error.downcast_ref() {
+        return why.clone();
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Undecided::OutOfBounds(format!("{fuel} units of fuel")),
@@ -80,11 +89,11 @@ fn failure(error: &wasmtime::Error, fuel: u64, otherwise: fn(&wasmtime::Error) -
 }
 
 /// The module could not be brought to life.
-fn refused(error: &wasmtime::Error) -> Undecided {
+pub(crate) fn refused(error: &wasmtime::Error) -> Undecided {
     Undecided::RefusedModule(format!("{error:#}"))
 }
 
 /// The module ended, and what it left cannot be read: too large, out of its memory, or no text.
-fn bad_answer(error: &wasmtime::Error) -> Undecided {
+pub(crate) fn bad_answer(error: &wasmtime::Error) -> Undecided {
     Undecided::BadAnswer(format!("{error:#}"))
 }

@@ -6,16 +6,14 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use faultline_core::review::{Description, Evaluation, Evaluator, Review, Undecided};
+use faultline_core::review::{Description, Evaluation, Evaluator, Response, Review, Undecided};
 use serde_json::Value;
 use wasmtime::Engine;
 
 use crate::{
-    answer,
     call::Called,
     engine::{self, limits},
     module::{Compiled, Module},
-    question,
     recent::Recent,
     ticker::Ticker,
 };
@@ -165,20 +163,12 @@ impl Evaluator for Host {
 
 /// Has the module describe itself and validate the settings, unless it has, and puts the question. The fuel is that of
 /// the call that decided, so that it does not depend on what was asked before.
-fn ask(
-    module: &Compiled,
-    fuel: u64,
-    settings: &Value,
-    review: &Review,
-) -> Called<faultline_core::review::Response> {
+fn ask(module: &Compiled, fuel: u64, settings: &Value, review: &Review) -> Called<Response> {
     let (description, settings) = match prepared(module, fuel, settings) {
         Ok(prepared) => prepared,
         Err((why, fuel)) => return Called { result: Err(why), fuel },
     };
-    let question = question::review(review, description.inputs);
-    module
-        .call(fuel, |guest, store| guest.call_evaluate(store, &settings, &question))
-        .and_then(|answer| answer::response(answer, &description.rules))
+    module.evaluate(description, &settings, review, fuel)
 }
 
 /// What the module says of itself, and settings that it accepts, as JSON; or why not, with the fuel it took.

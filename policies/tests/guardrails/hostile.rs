@@ -231,7 +231,7 @@ fn what_is_no_module_of_ours_is_refused_by_name() {
         (b"(component)".to_vec(), "not WebAssembly"),
         (CAP_LIMITS[..6].to_vec(), "not WebAssembly"),
         (truncated, "out of bounds"),
-        (wat::parse_str("(module)").unwrap(), "a core module: waPC and OPA modules are not supported yet"),
+        (wat::parse_str("(module)").unwrap(), "a core module without __guest_call"),
         (vec![0; limits::MODULE + 1], "more than 4 MiB"),
         (component("(component)"), "it does not export faultline:guardrail/policy@0.1.0"),
         (component(r#"(component (import "now" (func (result u64))))"#), "it imports now"),
