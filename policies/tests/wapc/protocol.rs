@@ -15,7 +15,7 @@ const ECHO: &str = "(call $request (i32.const 1024) (i32.const 1040))
 
 /// A policy whose answer to `validate` is `said`.
 fn saying(said: &str) -> Guest {
-    let more = format!("(data (i32.const 1024) {:?})", said);
+    let more = format!("(data (i32.const 1024) {said:?})");
     let validate = format!("(call $response (i32.const 1024) (i32.const {})) i32.const 1", said.len());
     Guest { more: more.leak(), validate: validate.leak(), ..FINE }
 }
