@@ -28,7 +28,7 @@ const STOCK: &str = "stock";
 const NOFAIL: &str = "nofail";
 
 /// The kernel that comes with a module in `/lib/modules`.
-const WITH_MODULE: &str = "6.1";
+const WITH_MODULE: [&str; 2] = ["6.1", "6.12"];
 
 /// Where the lab says which kernel it runs.
 const LAB: &str = "FAULTLINE_LAB";
@@ -57,7 +57,7 @@ impl World {
 
     /// Only on the kernel that the lab builds a module for.
     pub(crate) fn with_module() -> Option<Self> {
-        Self::when(|kernel| kernel == WITH_MODULE)
+        Self::when(|kernel| WITH_MODULE.contains(&kernel))
     }
 
     /// Only on the kernel without the options.
