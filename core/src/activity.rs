@@ -157,24 +157,35 @@ impl Counters {
     /// What kept calls from being injected into. Calls of frames are turned down by predicates too, so these counts
     /// are no shares of the hits.
     fn obstacles(&self) -> Vec<String> {
-        let Self { rejected, unread, sampled_out, exhausted, expired, guarded, .. } = *self;
+        let Self { rejected, unread, shadowed, sampled_out, exhausted, expired, guarded, contended, .. } =
+            *self;
         let unmatched = if self.matches == 0 { self.unexplained() } else { 0 };
         let obstacles = [
             (rejected, format!("a predicate turned {rejected} down")),
             (unread, format!("a predicate could not read what it asks for in {unread}")),
-            (unmatched, format!("{unmatched} outside the call chain or answered by another probe")),
-            (guarded, format!("{guarded} may never fail")),
+            (unmatched, format!("{unmatched} outside the call chain")),
+            (shadowed, format!("{shadowed} answered by another probe")),
+            (guarded, format!("{guarded} refused{}", self.why_guarded())),
             (expired, format!("{expired} after the deadline")),
             (sampled_out, format!("sampling let {sampled_out} pass")),
             (exhausted, format!("{exhausted} after the budget was used up")),
+            (contended, format!("{contended} dropped because too many CPUs drew at once")),
         ];
         obstacles.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| words).collect()
     }
 
+    /// By reason, where the agent says; in brackets.
+    fn why_guarded(&self) -> String {
+        let reasons = self.guarded_by.by_reason().into_iter().filter(|(_, count)| *count > 0);
+        let reasons: Vec<_> = reasons.map(|(reason, count)| format!("{count} {}", reason.as_str())).collect();
+        if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) }
+    }
+
     /// Hits for which no counter says why they did not match; with predicates on frames there may be more.
     const fn unexplained(&self) -> u64 {
-        let Self { hits, matches, rejected, unread, expired, guarded, .. } = *self;
+        let Self { hits, matches, rejected, unread, shadowed, expired, guarded, .. } = *self;
         hits.saturating_sub(matches)
+            .saturating_sub(shadowed)
             .saturating_sub(rejected)
             .saturating_sub(unread)
             .saturating_sub(expired)
@@ -193,7 +204,10 @@ impl Counters {
             exhausted: self.exhausted.saturating_add(other.exhausted),
             expired: self.expired.saturating_add(other.expired),
             guarded: self.guarded.saturating_add(other.guarded),
+            guarded_by: self.guarded_by.plus(other.guarded_by),
             missed_returns: self.missed_returns.saturating_add(other.missed_returns),
+            shadowed: self.shadowed.saturating_add(other.shadowed),
+            contended: self.contended.saturating_add(other.contended),
             injections: self.injections.saturating_add(other.injections),
         }
     }

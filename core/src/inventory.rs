@@ -52,7 +52,7 @@ pub struct Node {
 }
 
 /// What a kernel can do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KernelReport {
     /// `uname -r`.
@@ -61,6 +61,15 @@ pub struct KernelReport {
     pub machine: String,
     /// One verdict per fault.
     pub faults: BTreeMap<Fault, Injectability>,
+    /// What keeps any fault from being injected there; empty: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obstacles: Vec<String>,
+    /// Faults whose function nobody was seen to call, and why that could not be tried.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub untried: BTreeMap<Fault, String>,
+    /// Rules of containment that hold in part only, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
 }
 
 /// Whether a fault can be injected.

@@ -40,6 +40,8 @@ pub mod observe;
 pub mod parse;
 pub mod plan;
 pub mod rebuild;
+pub mod refusal;
+pub mod rehearsal;
 pub mod report;
 pub mod review;
 pub mod select;

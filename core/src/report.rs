@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     inventory::KernelReport,
     ledger::{Generation, RunKey},
+    refusal::Guarded,
 };
 
 /// The effective state of a node as its agent sees it.
@@ -66,6 +67,9 @@ pub struct AttachPoint {
     /// What is on it beside the probe's programs, in words: programs of others, which may hide them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<String>,
+    /// Runs of the programs there that the kernel passed over, whoever called.
+    #[serde(default)]
+    pub missed_runs: u64,
 }
 
 /// What a probe is doing.
@@ -108,10 +112,19 @@ pub struct Counters {
     pub exhausted: u64,
     /// Hits after the deadline.
     pub expired: u64,
-    /// Hits that may never fail, such as `__GFP_NOFAIL` allocations.
+    /// Hits that are never injected, such as `__GFP_NOFAIL` allocations.
     pub guarded: u64,
+    /// The same by reason; agents that know none leave it empty.
+    #[serde(default)]
+    pub guarded_by: Guarded,
     /// Times that what the chain had matched was dropped, because the exit of an activation went unseen.
     pub missed_returns: u64,
+    /// Hits that another probe had already answered.
+    #[serde(default)]
+    pub shadowed: u64,
+    /// Matches dropped because too many CPUs drew at once.
+    #[serde(default)]
+    pub contended: u64,
     /// Injections.
     pub injections: u64,
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use faultline_api::Fault;
 use faultline_core::inventory::{Injectability, KernelReport};
-use faultline_core::report::AttachPoint;
+use faultline_core::{
+    rehearsal::{Chain, Rehearsal, Rehearsed},
+    report::AttachPoint,
+};
 
 use crate::{
     agent::{Converged, Observed, Unattached, Wanted},
     cgroups::Cgroups,
     kernel::{
-        self, Attached, BootNanos, BudgetKey, FaultKind, Kernel, Preflight, ProbeError, ProbeId, ProbeSpec,
+        self, Attached, BootNanos, BudgetKey, FaultKind, FaultVerdict, Kernel, Preflight, ProbeError,
+        ProbeId, ProbeSpec,
     },
     ledger::{BudgetName, Tally, probe_id},
 };
@@ -79,6 +82,14 @@ impl Attachments {
         Converged { before, outcomes, after: self.observe(budgets) }
     }
 
+    /// What would come of these. What is attached is not affected.
+    pub(crate) fn rehearse(&mut self, chains: &[Chain]) -> Vec<Rehearsal> {
+        chains
+            .iter()
+            .map(|chain| self.kernel.rehearse(chain.fault.into(), &chain.call_chain).into())
+            .collect()
+    }
+
     /// What the kernel counted. Budgets are read last, so that they are never behind.
     pub(crate) fn observe<'a>(&self, budgets: impl Iterator<Item = &'a BudgetName>) -> Observed {
         let counters = self.counters();
@@ -107,6 +118,7 @@ fn attach_points(attached: Attached) -> Vec<AttachPoint> {
         function: point.function,
         mechanism: point.mechanism.to_string(),
         others: point.others,
+        missed_runs: 0,
     };
     attached.points.into_iter().map(point).collect()
 }
@@ -130,23 +142,41 @@ fn spec(wanted: &Wanted, directory: std::path::PathBuf) -> ProbeSpec {
     }
 }
 
+impl From<kernel::Rehearsal> for Rehearsal {
+    fn from(kernel::Rehearsal { frames, target, problems }: kernel::Rehearsal) -> Self {
+        Self {
+            frames: frames.into_iter().map(Rehearsed::from).collect(),
+            target: target.into(),
+            problems: problems.iter().map(|problem| causes(problem)).collect(),
+        }
+    }
+}
+
+impl From<kernel::Rehearsed> for Rehearsed {
+    fn from(kernel::Rehearsed { function, attached, problem }: kernel::Rehearsed) -> Self {
+        let point = attached.map(|point| (point.function, point.mechanism.to_string()));
+        let (symbol, mechanism) = point.unzip();
+        Self { function, symbol, mechanism, problem: problem.map(|problem| causes(&problem)) }
+    }
+}
+
 /// A preflight, as it is reported.
 #[must_use]
 pub fn kernel_report(preflight: &Preflight) -> KernelReport {
-    let Preflight { release, arch, lockdown: _, cgroup2: _, obstacles: _, faults } = preflight;
-    let faults = faults.iter().map(|verdict| {
-        let fault = match verdict.kind {
-            FaultKind::Slab => Fault::Slab,
-            FaultKind::Page => Fault::Page,
-            FaultKind::Bio => Fault::Bio,
-        };
-        let injectable = match preflight.usable(verdict.kind) {
-            Ok(mechanism) => Injectability::Yes { mechanism: mechanism.to_string() },
-            Err(reason) => Injectability::No { reason: causes(&reason) },
-        };
-        (fault, injectable)
-    });
-    KernelReport { release: release.clone(), machine: arch.clone(), faults: faults.collect() }
+    let Preflight { release, arch, lockdown: _, cgroup2: _, obstacles, faults, caveats } = preflight;
+    let untried = |verdict: &FaultVerdict| Some((verdict.kind.into(), verdict.untried.clone()?));
+    let injectable = |verdict: &FaultVerdict| match preflight.usable(verdict.kind) {
+        Ok(mechanism) => Injectability::Yes { mechanism: mechanism.to_string() },
+        Err(reason) => Injectability::No { reason: causes(&reason) },
+    };
+    KernelReport {
+        release: release.clone(),
+        machine: arch.clone(),
+        faults: faults.iter().map(|verdict| (verdict.kind.into(), injectable(verdict))).collect(),
+        obstacles: obstacles.iter().map(|obstacle| obstacle.text().to_owned()).collect(),
+        untried: faults.iter().filter_map(untried).collect(),
+        caveats: caveats.clone(),
+    }
 }
 
 /// An error with its causes, in one line.

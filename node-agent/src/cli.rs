@@ -5,8 +5,7 @@ mod containment;
 use std::{future::Future, io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use faultline_api::Fault;
-use faultline_core::inventory::{Injectability, KernelReport};
+use faultline_core::inventory::Injectability;
 use faultline_telemetry::log::LogArgs;
 use faultline_wire::{Address, node_name, tls::TlsFiles};
 use tokio::signal::unix::{SignalKind, signal};
@@ -190,7 +189,7 @@ fn show_preflight(output: Output, bpffs: PathBuf) -> ExitCode {
     let preflight = preflight(&engine_config(&config));
     let report = kernel_report(&preflight);
     let text = match output {
-        Output::Text => as_text(&report),
+        Output::Text => preflight.to_text(),
         Output::Json => match serde_json::to_string_pretty(&report) {
             Ok(json) => json + "\n",
             Err(error) => return fail(&error.to_string()),
@@ -203,32 +202,6 @@ fn show_preflight(output: Output, bpffs: PathBuf) -> ExitCode {
         true => printed,
         false if preflight.could_tell() => ExitCode::from(NEGATIVE),
         false => ExitCode::from(FAILED),
-    }
-}
-
-fn as_text(report: &KernelReport) -> String {
-    let KernelReport { release, machine, faults } = report;
-    let mut text = format!("kernel {release} {machine}\n");
-    for (fault, verdict) in faults {
-        let function = fault.target_function();
-        let (name, number) = (name_of(*fault), fault.failtype());
-        text += &match verdict {
-            Injectability::Yes { mechanism } => {
-                format!("  {name:<5} (failtype {number}, {function}): yes, by {mechanism}\n")
-            }
-            Injectability::No { reason } => {
-                format!("  {name:<5} (failtype {number}, {function}): no: {reason}\n")
-            }
-        };
-    }
-    text
-}
-
-const fn name_of(fault: Fault) -> &'static str {
-    match fault {
-        Fault::Slab => "slab",
-        Fault::Page => "page",
-        Fault::Bio => "bio",
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use faultline_api::CallChain;
+
 use crate::kernel::{
-    BootNanos, BudgetKey, Counters, Kernel, Preflight, ProbeError, ProbeId, ProbeOutcome, ProbeSpec,
-    ProgramStatus,
+    BootNanos, BudgetKey, Counters, FaultKind, Kernel, Preflight, ProbeError, ProbeId, ProbeOutcome,
+    ProbeSpec, ProgramStatus, Rehearsal, refused,
 };
 
 /// Nothing but a preflight whose verdicts are all negative.
@@ -35,6 +37,10 @@ impl Kernel for InertKernel {
 
     fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
         desired.iter().map(|spec| ProbeOutcome { id: spec.id, result: Err(self.refuse(spec)) }).collect()
+    }
+
+    fn rehearse(&mut self, fault: FaultKind, _: &CallChain) -> Rehearsal {
+        refused(&self.preflight, fault)
     }
 
     fn set_lease(&self, _: BootNanos) {}

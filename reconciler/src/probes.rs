@@ -7,7 +7,7 @@ use faultline_core::{
     activity::Activity,
     ledger::RunKey,
     plan::PlannedRun,
-    report::{Counters, ProbeReport, ProbeState},
+    report::{AttachPoint, Counters, ProbeReport, ProbeState},
     select::SlotTarget,
 };
 use jiff::Timestamp;
@@ -136,6 +136,14 @@ impl ProbeStatus<'_> {
         self.report.map(|report| report.counters).unwrap_or_default()
     }
 
+    /// What is wrong with what was counted: exits and whole runs that went unseen.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let points = self.report.map(|report| report.attach_points.as_slice()).unwrap_or_default();
+        let warnings = [self.counters().warning(), missed_runs(points)];
+        warnings.into_iter().flatten().reduce(|one, other| format!("{one}; {other}"))
+    }
+
     /// Why its agent says nothing new; `None`: it is connected.
     #[must_use]
     pub fn silence(&self) -> Option<String> {
@@ -203,6 +211,19 @@ impl ProbeStatus<'_> {
             _ => "detached".to_owned(),
         }
     }
+}
+
+/// What it means that the kernel passed over runs of programs; `None`: it did not.
+fn missed_runs(points: &[AttachPoint]) -> Option<String> {
+    let missed = points.iter().filter(|point| point.missed_runs > 0);
+    let missed: Vec<_> = missed.map(|point| format!("{} on {}", point.missed_runs, point.function)).collect();
+    (!missed.is_empty()).then(|| {
+        let runs = missed.join(", ");
+        format!(
+            "missed runs: the kernel passed over runs of our programs, whoever called ({runs}); what is missed in scope is \
+             not injected, so injections may be below the stated probability"
+        )
+    })
 }
 
 /// What keeps a run from being attached: for whose agents it waits.

@@ -11,7 +11,7 @@ mod stage;
 use std::{fs, time::Duration};
 
 use agent::{FakeAgent, fresh};
-use faultline_core::{ledger::Generation, report::Counters};
+use faultline_core::{ledger::Generation, refusal::Guarded, report::Counters};
 use faultline_wire::{
     Version,
     client::{ConnectTo, Received, connect},
@@ -250,6 +250,8 @@ async fn how_far_probes_have_come_is_in_the_lists_the_explanation_and_the_metric
     let none = Counters::default();
     let rejected = Counters { hits: 812, rejected: 812, ..none };
     let injected = Counters { hits: 900, matches: 9, missed_returns: 2, injections: 7, ..rejected };
+    let guarded_by = Guarded { starting: 30, ..Guarded::default() };
+    let guarded = Counters { guarded: 30, guarded_by, ..injected };
     let table = [
         (none, "never reached", "; the function that fails was never reached\n", "never_reached"),
         (
@@ -264,6 +266,15 @@ async fn how_far_probes_have_come_is_in_the_lists_the_explanation_and_the_metric
             "              warning: missed returns: what was matched was dropped 2 times, because exits went unseen\n",
             "injecting",
         ),
+        (
+            guarded,
+            "injecting",
+            "              NOT INJECTED   CALLS  MEANING\n\
+             \x20             predicate      812    a predicate did not hold, of a frame or of the function that fails\n\
+             \x20             missed_return  2      an exit went unseen, so the stack did not prove the call chain\n\
+             \x20             starting       30     the container had only just started and was within its grace\n",
+            "injecting",
+        ),
     ];
     let said = |arguments: &[&str]| String::from_utf8_lossy(&stage.ask(arguments).stdout).into_owned();
     for (counters, activity, words, state) in table {
@@ -271,8 +282,9 @@ async fn how_far_probes_have_come_is_in_the_lists_the_explanation_and_the_metric
         for list in ["runs", "experiments"] {
             pump(&mut agent, || said(&["get", list]).contains(&format!("  Attached  {activity}  "))).await;
         }
+        pump(&mut agent, || said(&["explain", "chaos/web"]).contains(words)).await;
         let text = said(&["explain", "chaos/web"]);
-        assert!(text.contains("              attached for ") && text.contains(words), "{text}");
+        assert!(text.contains("              attached for "), "{text}");
         assert!(text.contains(&format!("  activity    {activity}\n")), "{text}");
         let sample = format!("faultline_probes{{experiment=\"chaos/web\",node=\"n1\",state=\"{state}\"}} 1");
         pump(&mut agent, || stage.page("/metrics").1.contains(&sample)).await;
@@ -285,6 +297,51 @@ async fn how_far_probes_have_come_is_in_the_lists_the_explanation_and_the_metric
     let runs: serde_json::Value = serde_json::from_str(&said(&["get", "runs", "-o", "json"])).unwrap();
     assert_eq!(runs[0]["activity"], serde_json::json!({ "injecting": 1 }));
     assert_eq!(runs[0]["counters"]["missedReturns"], 2);
+    assert_eq!(runs[0]["counters"]["guardedBy"]["starting"], 30);
+}
+
+#[tokio::test]
+async fn nodes_are_asked_by_a_plan_and_an_explanation_what_would_come_of_experiments() {
+    let (stage, mut agent) = running("").await;
+    let missing = experiment("missing", "", "").replace("__x64_sys_mount", "no_such_function");
+    fs::create_dir(stage.path("proposed")).unwrap();
+    stage.write("proposed/missing.yaml", &missing);
+    let plan = || {
+        let mut plan = stage.faultline("plan");
+        plan.arg(format!("--source=proposed={}", stage.path("proposed").display()));
+        plan.arg(format!("--inventory={}", stage.path("inventory.yaml").display()));
+        plan.arg(format!("--admin={}", stage.admin()));
+        plan
+    };
+    let (command, mut also) = (plan(), plan());
+    also.args(["-o", "json"]).arg(format!("--source=experiments={}", stage.path("experiments").display()));
+    let plan = finished(&mut agent, command).await;
+    let text = String::from_utf8_lossy(&plan.stdout).into_owned();
+    let expected =
+        "\nOn the nodes\n  chaos/missing\n    n1: cannot be injected: there is no no_such_function\n";
+    assert!(text.starts_with("Plan at ") && text.ends_with(expected), "{text}");
+    assert_eq!(plan.status.code(), Some(1), "it can be injected nowhere");
+    let plan = finished(&mut agent, also).await;
+    let json: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    assert_eq!(json["preflight"]["chaos/web"]["n1"]["usable"], true);
+    assert_eq!(
+        json["preflight"]["chaos/missing"]["n1"]["frames"][0]["problem"],
+        "there is no no_such_function"
+    );
+    assert!(json["runs"].is_array(), "the plan is there as without the question");
+
+    let mut command = stage.faultline("explain");
+    command.args(["chaos/web", "--preflight"]).arg(format!("--admin={}", stage.admin()));
+    let explained = String::from_utf8_lossy(&finished(&mut agent, command).await.stdout).into_owned();
+    let expected = "  preflight   n1: can be injected: __x64_sys_mount by fentry/fexit, should_failslab by fentry/fexit\n";
+    assert!(explained.ends_with(expected), "{explained}");
+}
+
+/// What comes of a command that needs the agent's answer.
+async fn finished(agent: &mut FakeAgent, mut command: std::process::Command) -> std::process::Output {
+    let running = tokio::task::spawn_blocking(move || command.output().unwrap());
+    pump(agent, || running.is_finished()).await;
+    running.await.unwrap()
 }
 
 #[tokio::test]

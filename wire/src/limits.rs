@@ -18,6 +18,11 @@ pub const MAX_FRAMES: usize = 64;
 
 /// Most that a node tells of as sharing a function with a probe: a trampoline holds 38 programs.
 pub const MAX_OTHERS: usize = 64;
+/// Most experiments that are rehearsed at a time: attaching takes the kernel a moment for each function, and leases wait.
+pub const MAX_CHAINS: usize = 16;
+
+/// Most obstacles and caveats of a kernel each: more than there are kinds of either.
+pub const MAX_REMARKS: usize = 64;
 
 /// Most bytes of a name, an id or a path: four of Kubernetes' longest names (253) and what is between them.
 pub const MAX_NAME_BYTES: usize = 1100;

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use faultline_core::{
     desired::DesiredSet,
     ledger::Generation,
+    rehearsal::{Chain, Rehearsal},
     report::{NodeReport, ProbeState},
 };
 use jiff::Timestamp;
@@ -86,6 +87,8 @@ pub enum AgentMessage {
     Report(NodeReport),
     /// A renewal arrived and nothing changed since the last report.
     RenewAck(RenewAck),
+    /// What would come of what was asked about.
+    Rehearsals(Rehearsals),
 }
 
 /// What a reconciler says.
@@ -99,6 +102,26 @@ pub enum ReconcilerMessage {
     Renew(Renew),
     /// Asks for a report now.
     ReportRequest,
+    /// Asks what would come of experiments.
+    Rehearse(Rehearse),
+}
+
+/// Asks what would come of experiments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehearse {
+    /// Names the question within the session.
+    pub seq: u64,
+    /// At most [`MAX_CHAINS`](crate::limits::MAX_CHAINS).
+    pub chains: Vec<Chain>,
+}
+
+/// What would come of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehearsals {
+    /// Of the question.
+    pub seq: u64,
+    /// One for each chain, in its order.
+    pub rehearsals: Vec<Rehearsal>,
 }
 
 /// A desired set was accepted and tried.

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers included")]
 
-use std::collections::BTreeMap;
-
 use faultline_api::{
     CallChain, ExperimentId, Fault, Frame, GoDuration, Kind, Percent, Predicate, predicate::MAX_BYTES,
 };
@@ -11,12 +9,14 @@ use faultline_core::{
     desired::{DesiredSet, Probe, Target},
     inventory::{Injectability, KernelReport},
     ledger::{Activation, Generation, RunKey},
+    refusal::Guarded,
+    rehearsal::{Chain, Rehearsal, Rehearsed},
     report::{AttachPoint, Counters, NodeReport, ProbeReport, ProbeState},
 };
 use faultline_wire::{
     AgentMessage, WireError,
-    limits::MAX_NUMBER,
-    message::{Ack, Desired, Hello, Nack, NackReason, ProbeAck, RenewAck, Version},
+    limits::{MAX_CHAINS, MAX_NUMBER},
+    message::{Ack, Desired, Hello, Nack, NackReason, ProbeAck, Rehearsals, Rehearse, RenewAck, Version},
     pb,
 };
 use jiff::Timestamp;
@@ -116,7 +116,7 @@ fn state() -> impl Strategy<Value = ProbeState> {
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
-    any::<[u64; 10]>().prop_map(
+    any::<[u64; 13]>().prop_map(
         |[
             hits,
             matches,
@@ -126,7 +126,10 @@ fn counters() -> impl Strategy<Value = Counters> {
             exhausted,
             expired,
             guarded,
+            nofail,
             missed_returns,
+            shadowed,
+            contended,
             injections,
         ]| Counters {
             hits,
@@ -137,7 +140,10 @@ fn counters() -> impl Strategy<Value = Counters> {
             exhausted,
             expired,
             guarded,
+            guarded_by: Guarded { nofail, starting: guarded, ..Guarded::default() },
             missed_returns,
+            shadowed,
+            contended,
             injections,
         },
     )
@@ -166,11 +172,9 @@ fn probe_report() -> impl Strategy<Value = ProbeReport> {
 }
 
 fn attach_point() -> impl Strategy<Value = AttachPoint> {
-    (name(), name(), vec(name(), 0..3)).prop_map(|(function, mechanism, others)| AttachPoint {
-        function,
-        mechanism,
-        others,
-    })
+    (name(), name(), vec(name(), 0..3), any::<u64>()).prop_map(
+        |(function, mechanism, others, missed_runs)| AttachPoint { function, mechanism, others, missed_runs },
+    )
 }
 
 fn kernel() -> impl Strategy<Value = KernelReport> {
@@ -178,14 +182,37 @@ fn kernel() -> impl Strategy<Value = KernelReport> {
         name().prop_map(|mechanism| Injectability::Yes { mechanism }),
         name().prop_map(|reason| Injectability::No { reason }),
     ];
-    (name(), name(), btree_map(select(&Fault::ALL[..]), verdict, 0..=3))
-        .prop_map(|(release, machine, faults)| KernelReport { release, machine, faults })
+    let verdicts = btree_map(select(&Fault::ALL[..]), (verdict, option::of(name())), 0..=3);
+    (name(), name(), verdicts, vec(name(), 0..3), vec(name(), 0..3)).prop_map(
+        |(release, machine, verdicts, obstacles, caveats)| {
+            let untried = |(fault, (_, why)): (&Fault, &(_, Option<String>))| Some((*fault, why.clone()?));
+            let untried = verdicts.iter().filter_map(untried).collect();
+            let faults = verdicts.into_iter().map(|(fault, (verdict, _))| (fault, verdict)).collect();
+            KernelReport { release, machine, faults, obstacles, untried, caveats }
+        },
+    )
 }
 
 fn node_report() -> impl Strategy<Value = NodeReport> {
     (node(), name(), generation(), kernel(), vec(probe_report(), 0..4)).prop_map(
         |(node, boot_id, accepted, kernel, probes)| NodeReport { node, boot_id, accepted, kernel, probes },
     )
+}
+
+fn rehearsed() -> impl Strategy<Value = Rehearsed> {
+    (name(), option::of(name()), option::of(name()), option::of(name()))
+        .prop_map(|(function, symbol, mechanism, problem)| Rehearsed { function, symbol, mechanism, problem })
+}
+
+fn rehearsal() -> impl Strategy<Value = Rehearsal> {
+    (vec(rehearsed(), 0..3), rehearsed(), vec(name(), 0..3))
+        .prop_map(|(frames, target, problems)| Rehearsal { frames, target, problems })
+}
+
+fn rehearse() -> impl Strategy<Value = Rehearse> {
+    let chain =
+        (select(&Fault::ALL[..]), call_chain()).prop_map(|(fault, call_chain)| Chain { fault, call_chain });
+    (any::<u64>(), vec(chain, 0..4)).prop_map(|(seq, chains)| Rehearse { seq, chains })
 }
 
 fn agent_message() -> impl Strategy<Value = AgentMessage> {
@@ -206,6 +233,8 @@ fn agent_message() -> impl Strategy<Value = AgentMessage> {
             }
         ),
         node_report().prop_map(AgentMessage::Report),
+        (any::<u64>(), vec(rehearsal(), 0..3))
+            .prop_map(|(seq, rehearsals)| AgentMessage::Rehearsals(Rehearsals { seq, rehearsals })),
         (generation(), any::<u64>())
             .prop_map(|(generation, seq)| AgentMessage::RenewAck(RenewAck { generation, seq })),
     ]
@@ -224,6 +253,13 @@ proptest! {
         let bytes = encoded(&pb::Desired::from(&desired));
         let decoded = <pb::Desired as prost::Message>::decode(&*bytes).unwrap();
         prop_assert_eq!(Desired::try_from(decoded), Ok(desired));
+    }
+
+    #[test]
+    fn questions_come_back(rehearse in rehearse()) {
+        let bytes = encoded(&pb::Rehearse::from(&rehearse));
+        let decoded = <pb::Rehearse as prost::Message>::decode(&*bytes).unwrap();
+        prop_assert_eq!(Rehearse::try_from(decoded), Ok(rehearse));
     }
 
     #[test]
@@ -401,11 +437,26 @@ fn a_text_for_people_is_cut_at_a_character_and_then_fits() {
 
 #[test]
 fn a_kernel_report_holds_each_fault_once_at_most() {
-    let report = KernelReport { release: "6.1".into(), machine: "x86_64".into(), faults: BTreeMap::new() };
+    let report = KernelReport { release: "6.1".into(), machine: "x86_64".into(), ..KernelReport::default() };
     let mut message = pb::KernelReport::from(&report);
     let verdict = pb::injectability::Verdict::No("why".into());
-    let slab = pb::Injectability { fault: pb::Fault::Slab.into(), verdict: Some(verdict) };
+    let slab = pb::Injectability { fault: pb::Fault::Slab.into(), verdict: Some(verdict), untried: None };
     message.faults = vec![slab; 2];
     let error = KernelReport::try_from(message).unwrap_err();
     assert!(matches!(error, WireError::NotAscending { field: "kernel.faults", .. }), "{error}");
+}
+
+#[test]
+fn a_question_is_bounded_and_complete() {
+    let chain =
+        || pb::Chain { fault: pb::Fault::Slab.into(), call_chain: Vec::new(), target_predicate: None };
+    let ask = |seq, chains| Rehearse::try_from(pb::Rehearse { seq, chains });
+    let most = ask(Some(1), vec![chain(); MAX_CHAINS]).unwrap();
+    assert_eq!((most.seq, most.chains.len()), (1, MAX_CHAINS));
+    let many = ask(Some(1), vec![chain(); MAX_CHAINS + 1]).unwrap_err();
+    assert!(matches!(many, WireError::TooLong { field: "rehearse.chains", .. }), "{many}");
+    assert_eq!(ask(None, Vec::new()), Err(WireError::Missing { field: "rehearse.seq" }));
+    let nothing = pb::Rehearsal { frames: Vec::new(), target: None, problems: Vec::new() };
+    let nothing = pb::Rehearsals { seq: Some(1), rehearsals: vec![nothing] };
+    assert_eq!(Rehearsals::try_from(nothing), Err(WireError::Missing { field: "rehearsal.target" }));
 }

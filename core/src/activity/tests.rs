@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::at;
+use crate::{refusal::Guarded, testing::at};
 
 /// An attached probe without a budget.
 fn probe(counters: Counters) -> ProbeReport {
@@ -44,9 +44,19 @@ fn counted() -> Vec<(Activity, Counters, &'static str)> {
         ),
         (
             NeverMatched,
-            Counters { guarded: 2, expired: 10, ..hit },
-            "reached 812 times, never matched: 800 outside the call chain or answered by another probe, \
-             2 may never fail, 10 after the deadline",
+            Counters { guarded: 2, expired: 10, shadowed: 1, ..hit },
+            "reached 812 times, never matched: 799 outside the call chain, 1 answered by another probe, 2 refused, \
+             10 after the deadline",
+        ),
+        (
+            NeverMatched,
+            Counters {
+                hits: 3,
+                guarded: 3,
+                guarded_by: Guarded { nofail: 2, starting: 1, ..none.guarded_by },
+                ..none
+            },
+            "reached 3 times, never matched: 3 refused (1 starting, 2 nofail)",
         ),
         (
             NeverMatched,
@@ -166,11 +176,15 @@ fn counters_are_added_field_by_field() {
         exhausted: 6,
         expired: 7,
         guarded: 8,
+        guarded_by: Guarded { nofail: 8, ..Guarded::default() },
         missed_returns: 9,
+        shadowed: 10,
+        contended: 11,
         injections: u64::MAX,
     };
     let two = one.plus(one);
     assert_eq!((two.hits, two.matches, two.rejected, two.unread, two.sampled_out), (2, 4, 6, 8, 10));
     assert_eq!((two.exhausted, two.expired, two.guarded, two.missed_returns), (12, 14, 16, 18));
+    assert_eq!((two.guarded_by.nofail, two.shadowed, two.contended), (16, 20, 22));
     assert_eq!(two.injections, u64::MAX);
 }

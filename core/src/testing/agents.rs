@@ -146,6 +146,7 @@ impl Agent {
                 release: "6.12.0".to_owned(),
                 machine: "x86_64".to_owned(),
                 faults: BTreeMap::new(),
+                ..KernelReport::default()
             },
             probes: self.remembered.values().cloned().collect(),
         }

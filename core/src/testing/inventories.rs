@@ -15,7 +15,12 @@ pub fn node(injectable: bool) -> Node {
         Injectability::No { reason: "CONFIG_FUNCTION_ERROR_INJECTION is off".to_owned() }
     };
     let faults = Fault::ALL.into_iter().map(|fault| (fault, verdict.clone())).collect();
-    let kernel = KernelReport { release: "6.12.0".to_owned(), machine: "x86_64".to_owned(), faults };
+    let kernel = KernelReport {
+        release: "6.12.0".to_owned(),
+        machine: "x86_64".to_owned(),
+        faults,
+        ..KernelReport::default()
+    };
     Node { labels: BTreeMap::new(), kernel: Some(kernel) }
 }
 

@@ -6,7 +6,11 @@ use faultline_core::{
     inventory::{Injectability, KernelReport},
     report::{AttachPoint, ProbeState},
 };
-use faultline_wire::{AgentMessage, client::Received, message::Welcome};
+use faultline_wire::{
+    AgentMessage,
+    client::Received,
+    message::{Rehearsals, Rehearse, Welcome},
+};
 
 use super::Wanted;
 use crate::{
@@ -47,6 +51,8 @@ pub enum Input {
     Converged(Converged),
     /// The kernel was asked.
     Observed(Observed, Purpose),
+    /// What was asked about was rehearsed.
+    Rehearsed(Rehearsals),
     /// Time has passed.
     Tick,
     /// Someone wants to know what is.
@@ -130,6 +136,8 @@ pub enum Action {
     Converge(Vec<Wanted>),
     /// Ask the kernel; answered by [`Input::Observed`].
     Observe(Purpose),
+    /// Attach these for a moment, disarmed; answered by [`Input::Rehearsed`].
+    Rehearse(Rehearse),
     /// Drop the kernel's count of a budget.
     Forget(BudgetKey),
     /// Send.

@@ -157,6 +157,9 @@ impl Agent {
                 self.stopping = true;
                 self.converge(now, actions);
             }
+            Input::Rehearsed(rehearsals) => {
+                self.send(AgentMessage::Rehearsals(rehearsals), now, actions);
+            }
             Input::Tick | Input::Converged(_) | Input::Observed(..) => {}
         }
     }
@@ -175,6 +178,7 @@ impl Agent {
                 self.answer(renew.seq, now, actions);
             }
             Received::ReportRequest => self.report_soon(now, actions),
+            Received::Rehearse(rehearse) => actions.push(Action::Rehearse(rehearse)),
         }
     }
 

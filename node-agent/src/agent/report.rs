@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use faultline_core::report::{NodeReport, ProbeReport, ProbeState};
+use faultline_core::report::{AttachPoint, NodeReport, ProbeReport, ProbeState};
 use faultline_wire::AgentMessage;
 
 use super::{Action, Agent};
@@ -34,13 +34,22 @@ impl Agent {
             uid: known.target.uid.clone(),
             container: known.target.container.clone(),
             state: self.state_of(id, now),
-            attach_points: self.points.get(id).cloned().unwrap_or_default(),
+            attach_points: self.points_of(id),
             attached_at: known.attached_at,
             ends: known.ends,
             times: known.times,
             spent: budget.map_or(0, crate::ledger::Budget::charged),
             counters: self.tally_of(id, known).into(),
         }
+    }
+
+    /// What it is attached to, with what the programs there missed as last observed.
+    fn points_of(&self, id: &str) -> Vec<AttachPoint> {
+        let points = self.points.get(id).into_iter().flatten();
+        let missed = |function: &str| {
+            self.missed.iter().filter(|(name, _)| is_on(name, function)).map(|(_, n)| n).sum()
+        };
+        points.map(|point| AttachPoint { missed_runs: missed(&point.function), ..point.clone() }).collect()
     }
 
     fn tally_of(&self, id: &str, known: &Remembered) -> Tally {
@@ -113,4 +122,9 @@ impl Agent {
         });
         series.collect()
     }
+}
+
+/// Whether the program of that name, such as `fentry/path_mount`, is on the function.
+fn is_on(program: &str, function: &str) -> bool {
+    program.split_once('/').is_some_and(|(_, on)| on == function)
 }

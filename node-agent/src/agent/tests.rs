@@ -1,4 +1,5 @@
 mod budgets;
+mod counts;
 mod ends;
 mod fence;
 mod leases;

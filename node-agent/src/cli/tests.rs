@@ -43,17 +43,3 @@ fn what_cannot_work_is_refused_by_name() {
     let log = refused("faultline-agent --connect unix:/a --log-format xml");
     assert!(log.to_string().contains("[possible values: text, json]"), "{log}");
 }
-
-#[test]
-fn a_preflight_reads_as_one_line_per_fault() {
-    let faults = [
-        (Fault::Slab, Injectability::Yes { mechanism: "fmod_ret".into() }),
-        (Fault::Page, Injectability::No { reason: "the kernel has no function of that name".into() }),
-    ];
-    let report = KernelReport { release: "6.1.0".into(), machine: "x86_64".into(), faults: faults.into() };
-    assert_eq!(
-        as_text(&report),
-        "kernel 6.1.0 x86_64\n  slab  (failtype 0, should_failslab): yes, by fmod_ret\n  \
-         page  (failtype 1, should_fail_alloc_page): no: the kernel has no function of that name\n"
-    );
-}

@@ -20,6 +20,7 @@ use super::maps::Maps;
 use super::membership::Membership;
 use super::preflight::{FaultVerdict, Obstacle, Preflight};
 use super::programs::{Live, ProgramStatus};
+use super::rehearsal::Rehearsal;
 use super::spared::{self, RUNTIMES};
 use super::spec::{BootNanos, BudgetKey, Counters, FaultKind, ProbeId, ProbeOutcome, ProbeSpec};
 use super::symbols::{self, Listed, Symbols};
@@ -127,13 +128,12 @@ impl Engine {
         let Tried { facts, maps, gates, symbols, oom_lock } =
             Tried::on(&host, Some(&config.pins), config.kprobes)?;
         spared::spare(&maps, config)?;
-        if let Err(reason) = spared::watch_oom_killer(&maps, &facts, &oom_lock) {
-            tracing::warn!(
-                reason,
-                "the kernel does not show who runs the OOM killer: such tasks are not spared"
-            );
+        let caveat = spared::watch_oom_killer(&maps, &facts, &oom_lock).err();
+        if let Some(caveat) = &caveat {
+            tracing::warn!("{caveat}");
         }
-        let preflight = report(&host, Vec::new(), gates.verdicts());
+        let caveats = caveat.into_iter().collect();
+        let preflight = Preflight { caveats, ..report(&host, Vec::new(), gates.verdicts()) };
         Ok(Self {
             gates,
             functions: Functions::with_hottest(config.hottest),
@@ -183,6 +183,10 @@ impl Kernel for Engine {
 
     fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
         converge::converge(self, desired)
+    }
+
+    fn rehearse(&mut self, fault: FaultKind, chain: &CallChain) -> Rehearsal {
+        self.attach_and_detach(fault, chain)
     }
 
     fn set_lease(&self, until: BootNanos) {
@@ -262,5 +266,6 @@ pub(super) fn report(host: &Host, obstacles: Vec<Obstacle>, faults: Vec<FaultVer
         cgroup2: host.cgroup2.clone(),
         obstacles,
         faults,
+        caveats: Vec::new(),
     }
 }

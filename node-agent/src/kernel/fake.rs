@@ -8,12 +8,12 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use faultline_api::Frame;
+use faultline_api::CallChain;
 use faultline_ebpf::symbol::{Name, Unresolved};
 
 use super::{
     AttachPoint, Attached, BootNanos, BudgetKey, Counters, FaultKind, FaultVerdict, Kernel, Mechanism,
-    Preflight, ProbeError, ProbeId, ProbeOutcome, ProbeSpec, ProgramStatus,
+    Preflight, ProbeError, ProbeId, ProbeOutcome, ProbeSpec, ProgramStatus, Rehearsal, Rehearsed,
 };
 
 /// An in-memory kernel.
@@ -94,14 +94,15 @@ impl FakeKernel {
     }
 }
 
-/// The frames, as they are written.
+/// Always by the best mechanism there is.
 fn points(spec: &ProbeSpec) -> Vec<AttachPoint> {
-    let point = |frame: &Frame| AttachPoint {
-        function: frame.function.clone(),
-        mechanism: Mechanism::Trampoline,
+    let point = |function: &str, mechanism| AttachPoint {
+        function: function.to_owned(),
+        mechanism,
         others: Vec::new(),
     };
-    spec.call_chain.frames.iter().map(point).collect()
+    let frames = spec.call_chain.frames.iter().map(|frame| point(&frame.function, Mechanism::Trampoline));
+    frames.chain([point(spec.fault.function(), Mechanism::ModifyReturn)]).collect()
 }
 
 /// As the real kernel's answer: where a module is named, it is that which is not there.
@@ -120,6 +121,7 @@ impl Kernel for FakeKernel {
             lockdown: "none".to_owned(),
             cgroup2: Some("/sys/fs/cgroup".into()),
             obstacles: Vec::new(),
+            caveats: Vec::new(),
             faults: FaultKind::ALL
                 .map(|kind| FaultVerdict {
                     kind,
@@ -146,6 +148,23 @@ impl Kernel for FakeKernel {
                 ProbeOutcome { id: spec.id, result }
             })
             .collect()
+    }
+
+    fn rehearse(&mut self, fault: FaultKind, chain: &CallChain) -> Rehearsal {
+        let known = |function: &str, mechanism| {
+            let point = AttachPoint { function: function.to_owned(), mechanism, others: Vec::new() };
+            Rehearsed { function: function.to_owned(), attached: Some(point), problem: None }
+        };
+        let unknown = |function: &str| {
+            let missing = Unresolved::Unknown { name: function.to_owned(), nearest: Vec::new() };
+            Rehearsed { function: function.to_owned(), attached: None, problem: Some(missing.into()) }
+        };
+        let frames = chain.frames.iter().map(|frame| match self.missing.contains(&frame.function) {
+            true => unknown(&frame.function),
+            false => known(&frame.function, Mechanism::Trampoline),
+        });
+        let target = known(fault.function(), Mechanism::ModifyReturn);
+        Rehearsal { frames: frames.collect(), target, problems: Vec::new() }
     }
 
     fn set_lease(&self, until: BootNanos) {
@@ -203,6 +222,10 @@ impl Kernel for SharedKernel {
         self.lock().converge(desired)
     }
 
+    fn rehearse(&mut self, fault: FaultKind, chain: &CallChain) -> Rehearsal {
+        self.lock().rehearse(fault, chain)
+    }
+
     fn set_lease(&self, until: BootNanos) {
         self.lock().set_lease(until);
     }
@@ -228,7 +251,7 @@ impl Kernel for SharedKernel {
 mod tests {
     use std::num::NonZeroU32;
 
-    use faultline_api::{CallChain, Frame};
+    use faultline_api::Frame;
 
     use super::*;
 

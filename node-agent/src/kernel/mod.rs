@@ -42,6 +42,8 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use faultline_api::CallChain;
+
 #[cfg(any(test, feature = "testing"))]
 pub use allocation::Allocation;
 pub use calls::CallCounter;
@@ -55,6 +57,7 @@ pub use observer::Observer;
 pub use obstacles::preflight;
 pub use preflight::{FaultVerdict, Mechanism, Obstacle, Preflight, Unusable};
 pub use programs::{Alone, ProgramStatus, attached_programs};
+pub(crate) use rehearsal::refused;
 pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
 pub use spared::RUNTIMES;
 pub use spec::{
@@ -74,6 +77,9 @@ pub trait Kernel: Send {
     /// inject any more. A probe that fails leaves nothing of itself; its neighbours are not affected.
     /// Calling it again with the same set also picks up cgroups that came or went.
     fn converge(&mut self, desired: &[ProbeSpec]) -> Vec<ProbeOutcome>;
+
+    /// What would come of a fault on a call chain: its programs are attached for a moment. Probes in force go on.
+    fn rehearse(&mut self, fault: FaultKind, chain: &CallChain) -> Rehearsal;
 
     /// Lets every probe inject until then, and no longer. Starts at the epoch: nothing injects before the
     /// first call. Cheap enough for every renewal; may also move the end nearer.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use faultline_api::Fault;
 use thiserror::Error;
 
 use super::spec::FaultKind;
@@ -21,6 +22,8 @@ pub struct Preflight {
     pub obstacles: Vec<Obstacle>,
     /// One verdict for each fault, as if there were no obstacles.
     pub faults: Vec<FaultVerdict>,
+    /// Rules of containment that hold in part only here, and how; nothing is known where the engine does not open.
+    pub caveats: Vec<String>,
 }
 
 /// One thing that keeps the engine from opening.
@@ -68,6 +71,21 @@ impl Preflight {
         Err(Unusable::Engine { reason: reasons.join("; ") })
     }
 
+    /// A line for the kernel, one for each fault, and what is in the way of all before them, once.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let Self { release, arch, lockdown, cgroup2: _, obstacles, faults, caveats } = self;
+        let mut text = format!("kernel {release} {arch}, lockdown {lockdown}\n");
+        if !obstacles.is_empty() {
+            let obstacles = obstacles.iter().map(|obstacle| format!("  {}\n", obstacle.text()));
+            let obstacles = obstacles.collect::<String>();
+            text += &format!("nothing can be injected here:\n{obstacles}but for that:\n");
+        }
+        text.extend(faults.iter().map(FaultVerdict::to_line));
+        text.extend(caveats.iter().map(|caveat| format!("but {caveat}\n")));
+        text
+    }
+
     /// Whether this process was allowed to find out.
     #[must_use]
     pub fn could_tell(&self) -> bool {
@@ -86,6 +104,24 @@ pub struct FaultVerdict {
     pub untried: Option<String>,
     /// What is on the function already, in words: programs of others, which may hide ours.
     pub others: Vec<String>,
+}
+
+impl FaultVerdict {
+    fn to_line(&self) -> String {
+        let fault = Fault::from(self.kind);
+        let (name, number, function) =
+            (format!("{fault:?}").to_lowercase(), fault.failtype(), self.kind.function());
+        let verdict = match (&self.mechanism, &self.untried) {
+            (Ok(mechanism), None) => format!("yes, by {mechanism}"),
+            (Ok(mechanism), Some(why)) => {
+                format!("yes, by {mechanism}, but whether anything calls it could not be tried: {why}")
+            }
+            (Err(Unusable::Untried), _) => "not tried".to_owned(),
+            (Err(reason), _) => format!("no: {reason}"),
+        };
+        let others = self.others.iter().map(|other| format!("    warning: shared with {other}\n"));
+        format!("  {name:<5} (failtype {number}, {function}): {verdict}\n{}", others.collect::<String>())
+    }
 }
 
 /// How programs are attached to a function: to a target, the first two; to a function of a chain, the others.
@@ -182,6 +218,7 @@ mod tests {
             arch: "x86_64".to_owned(),
             lockdown: "none".to_owned(),
             cgroup2: None,
+            caveats: vec!["only in part".to_owned()],
             obstacles: obstacles.to_vec(),
             faults: vec![
                 verdict(FaultKind::Slab, Ok(Mechanism::ModifyReturn)),
@@ -210,6 +247,20 @@ mod tests {
         let preflight = with(&[]);
         assert!(preflight.usable(FaultKind::Slab).is_ok());
         assert!(matches!(preflight.usable(FaultKind::Page), Err(Unusable::Missing { .. })));
+    }
+
+    #[test]
+    fn a_preflight_reads_as_a_line_for_each_fault_and_says_once_what_is_in_the_way_of_all() {
+        let faults = "  slab  (failtype 0, should_failslab): yes, by fmod_ret\n  page  (failtype 1, \
+                      should_fail_alloc_page): no: the kernel has no function of that name (CONFIG_FAIL_PAGE_ALLOC is \
+                      not set)\n  bio   (failtype 2, should_fail_bio): not tried\nbut only in part\n";
+        let kernel = "kernel 6.12.0 x86_64, lockdown none\n";
+        assert_eq!(with(&[]).to_text(), format!("{kernel}{faults}"));
+        let obstacles =
+            ["no bpf file system", "no cgroup v2 mount"].map(|text| Obstacle::Machine(text.into()));
+        let before =
+            "nothing can be injected here:\n  no bpf file system\n  no cgroup v2 mount\nbut for that:\n";
+        assert_eq!(with(&obstacles).to_text(), format!("{kernel}{before}{faults}"));
     }
 
     #[test]

@@ -67,7 +67,8 @@ pub fn rehearse(config: &EngineConfig, wanted: &[(FaultKind, CallChain)]) -> (Pr
     }
 }
 
-fn refused(preflight: &Preflight, fault: FaultKind) -> Rehearsal {
+/// As far as the fault alone tells.
+pub(crate) fn refused(preflight: &Preflight, fault: FaultKind) -> Rehearsal {
     let function = fault.function().to_owned();
     let reason = preflight.usable(fault).err();
     let problem = reason.map(|reason| ProbeError::Fault { function: function.clone(), reason });
@@ -79,8 +80,8 @@ fn refused(preflight: &Preflight, fault: FaultKind) -> Rehearsal {
 }
 
 impl Engine {
-    /// What would come of a fault on a call chain. Probes that are in force are not affected.
-    pub fn rehearse(&mut self, fault: FaultKind, chain: &CallChain) -> Rehearsal {
+    /// As [`Kernel::rehearse`] has it.
+    pub(super) fn attach_and_detach(&mut self, fault: FaultKind, chain: &CallChain) -> Rehearsal {
         let places = converge::attach(self, &[(fault, chain)]);
         let others = self.others();
         let shared = |point: AttachPoint| {

@@ -46,18 +46,24 @@ pub(super) fn spare(maps: &Maps, config: &EngineConfig) -> Result<(), OpenError>
     Ok(())
 }
 
-/// Lets the gates see who runs the OOM killer. Says why they cannot, where they cannot.
-pub(super) fn watch_oom_killer(maps: &Maps, facts: &Facts, symbol: &Listed) -> Result<(), &'static str> {
+/// Lets the gates see who runs the OOM killer. Says what holds where they cannot, and why.
+pub(super) fn watch_oom_killer(maps: &Maps, facts: &Facts, symbol: &Listed) -> Result<(), String> {
     let owner = facts.mutex_owner.and_then(|owner| u64::try_from(owner).ok());
-    let owner = owner.ok_or("its mutexes do not say who holds them")?;
+    let owner = owner.ok_or_else(|| unspared("the kernel's mutexes do not say who holds them"))?;
     match symbol.addresses.as_slice() {
         [address] if *address != 0 => {
             maps.globals.store(globals::OOM_OWNER, address.saturating_add(owner));
             Ok(())
         }
-        _ => Err(NO_OOM_LOCK),
+        _ => Err(unspared(NO_OOM_LOCK)),
     }
 }
 
+fn unspared(reason: &str) -> String {
+    format!(
+        "a task that runs the OOM killer is not spared, only the processes that it has chosen are: {reason}"
+    )
+}
+
 /// Kernels without CONFIG_KALLSYMS_ALL list functions only.
-const NO_OOM_LOCK: &str = "its symbol table has no oom_lock (CONFIG_KALLSYMS_ALL is needed)";
+const NO_OOM_LOCK: &str = "the symbol table has no oom_lock (CONFIG_KALLSYMS_ALL is needed)";

@@ -74,6 +74,16 @@ impl From<Fault> for FaultKind {
     }
 }
 
+impl From<FaultKind> for Fault {
+    fn from(kind: FaultKind) -> Self {
+        match kind {
+            FaultKind::Slab => Self::Slab,
+            FaultKind::Page => Self::Page,
+            FaultKind::Bio => Self::Bio,
+        }
+    }
+}
+
 /// One slot of a run on this node: a fault, a call chain, an allowance, and the containers it may touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeSpec {

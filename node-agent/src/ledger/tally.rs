@@ -1,6 +1,6 @@
 //! What a probe counted.
 
-use faultline_core::report;
+use faultline_core::{refusal::Guarded, report};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel;
@@ -23,8 +23,10 @@ pub struct Tally {
     pub exhausted: u64,
     /// Hits after the lease or the end.
     pub expired: u64,
-    /// Hits that may never fail.
+    /// Hits that are never injected.
     pub guarded: u64,
+    /// The same by reason, as far as it was told apart: earlier agents did not.
+    pub guarded_by: Guarded,
     /// Times that what the chain had matched was dropped, because the exit of an activation went unseen.
     pub missed_returns: u64,
     /// Hits that another probe had already answered.
@@ -48,6 +50,7 @@ impl Tally {
             exhausted: self.exhausted.saturating_add(other.exhausted),
             expired: self.expired.saturating_add(other.expired),
             guarded: self.guarded.saturating_add(other.guarded),
+            guarded_by: self.guarded_by.plus(other.guarded_by),
             missed_returns: self.missed_returns.saturating_add(other.missed_returns),
             shadowed: self.shadowed.saturating_add(other.shadowed),
             contended: self.contended.saturating_add(other.contended),
@@ -72,7 +75,7 @@ impl From<kernel::Counters> for Tally {
             guarded,
             injections,
         } = counters;
-        let guarded = guarded.total();
+        let guarded_by = by_reason(guarded);
         Self {
             hits,
             matches,
@@ -81,7 +84,8 @@ impl From<kernel::Counters> for Tally {
             sampled_out,
             exhausted,
             expired,
-            guarded,
+            guarded: guarded_by.total(),
+            guarded_by,
             missed_returns,
             shadowed,
             contended,
@@ -90,9 +94,13 @@ impl From<kernel::Counters> for Tally {
     }
 }
 
+fn by_reason(guarded: kernel::Guarded) -> Guarded {
+    let kernel::Guarded { nofail, exiting, reclaim, oom, protected, own, oom_killer, starting } = guarded;
+    Guarded { nofail, exiting, reclaim, oom, oom_killer, protected, own, starting }
+}
+
 impl From<Tally> for report::Counters {
     fn from(tally: Tally) -> Self {
-        // What is shadowed or contended has no place in a report; both are metrics.
         let Tally {
             hits,
             matches,
@@ -102,9 +110,10 @@ impl From<Tally> for report::Counters {
             exhausted,
             expired,
             guarded,
+            guarded_by,
             missed_returns,
-            shadowed: _,
-            contended: _,
+            shadowed,
+            contended,
             injections,
         } = tally;
         Self {
@@ -116,7 +125,10 @@ impl From<Tally> for report::Counters {
             exhausted,
             expired,
             guarded,
+            guarded_by,
             missed_returns,
+            shadowed,
+            contended,
             injections,
         }
     }

@@ -6,6 +6,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use faultline_wire::message::{Rehearsals, Rehearse};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{AgentError, link::Link};
@@ -39,6 +40,7 @@ enum Work {
     Converge(Vec<Wanted>, Vec<BudgetName>),
     Observe(Purpose, Vec<BudgetName>),
     Forget(BudgetKey),
+    Rehearse(Rehearse),
 }
 
 impl Performer {
@@ -74,6 +76,7 @@ impl Performer {
                 Action::Send(message) => link.send(&message, clock).await,
                 Action::SetLease(until) => self.lease = Some(until),
                 Action::Forget(budget) => self.queue.push_back(Work::Forget(budget)),
+                Action::Rehearse(rehearse) => self.queue.push_back(Work::Rehearse(rehearse)),
                 Action::Converge(wanted) => self.queue.push_back(Work::Converge(wanted, budgets(agent))),
                 Action::Observe(purpose) => self.queue.push_back(Work::Observe(purpose, budgets(agent))),
             }
@@ -124,6 +127,10 @@ impl Work {
             }
             Self::Observe(purpose, budgets) => {
                 Some(Input::Observed(attachments.observe(budgets.iter()), purpose))
+            }
+            Self::Rehearse(Rehearse { seq, chains }) => {
+                let rehearsals = attachments.rehearse(&chains);
+                Some(Input::Rehearsed(Rehearsals { seq, rehearsals }))
             }
             Self::Forget(budget) => {
                 attachments.forget(budget);

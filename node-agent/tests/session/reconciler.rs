@@ -65,7 +65,7 @@ impl Reconciler {
                 });
             }
             AgentMessage::Nack(nack) => panic!("{nack:?}"),
-            AgentMessage::Hello(_) | AgentMessage::RenewAck(_) => {}
+            AgentMessage::Hello(_) | AgentMessage::RenewAck(_) | AgentMessage::Rehearsals(_) => {}
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::{io, time::Duration};
 
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Request, StatusCode, Uri,
+    Method, Request, StatusCode, Uri,
     body::Bytes,
     client::conn::http1,
-    header::{HOST, HeaderValue},
+    header::{CONTENT_TYPE, HOST, HeaderValue},
     http::uri::InvalidUri,
 };
 use hyper_util::rt::TokioIo;
@@ -65,20 +65,32 @@ pub enum AskError {
 /// # Errors
 /// There is no answer, or it is not of this shape.
 pub async fn ask<T: DeserializeOwned>(address: &AdminAddress, path: &str) -> Result<T, AskError> {
-    let answered = timeout(PATIENCE, answer(address, path)).await;
+    ask_about(address, path, None).await
+}
+
+/// The same about `what`, as JSON; nothing of it stays.
+///
+/// # Errors
+/// There is no answer, or it is not of this shape.
+pub async fn ask_about<T: DeserializeOwned>(
+    address: &AdminAddress,
+    path: &str,
+    what: Option<String>,
+) -> Result<T, AskError> {
+    let answered = timeout(PATIENCE, answer(address, path, what)).await;
     let bytes = answered.map_err(|_| AskError::Silent { address: address.to_string() })??;
     serde_json::from_slice(&bytes).map_err(|error| AskError::Unreadable(error.to_string()))
 }
 
-async fn answer(address: &AdminAddress, path: &str) -> Result<Bytes, AskError> {
+async fn answer(address: &AdminAddress, path: &str, what: Option<String>) -> Result<Bytes, AskError> {
     let not_there = |source| AskError::NotThere { address: address.to_string(), source };
     let uri: Uri = path.parse().map_err(|error: InvalidUri| AskError::Unreadable(error.to_string()))?;
     let Answer { ours, status, body } = match address {
         AdminAddress::Loopback(socket) => {
-            request(TcpStream::connect(socket).await.map_err(not_there)?, uri).await
+            request(TcpStream::connect(socket).await.map_err(not_there)?, uri, what).await
         }
         AdminAddress::Unix(socket) => {
-            request(UnixStream::connect(socket).await.map_err(not_there)?, uri).await
+            request(UnixStream::connect(socket).await.map_err(not_there)?, uri, what).await
         }
     }
     .map_err(|error| unreadable(address, &error))?;
@@ -112,14 +124,16 @@ struct Answer {
     body: Result<Bytes, String>,
 }
 
-async fn request<S>(stream: S, uri: Uri) -> Result<Answer, hyper::Error>
+async fn request<S>(stream: S, uri: Uri, what: Option<String>) -> Result<Answer, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = uri;
+    let method = if what.is_some() { Method::POST } else { Method::GET };
+    let mut request = Request::new(Full::<Bytes>::from(what.unwrap_or_default()));
+    (*request.method_mut(), *request.uri_mut()) = (method, uri);
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
     let response = sender.send_request(request).await?;
     let (ours, status) = (is_ours(response.headers()), response.status());

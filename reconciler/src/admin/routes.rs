@@ -4,12 +4,14 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
+use faultline_core::rehearsal::Chain;
 use faultline_telemetry::{exposition, http};
 use serde::Serialize;
 use tokio::{
@@ -40,6 +42,8 @@ pub fn router(shown: Shown) -> Router {
         .route("/v1/plan", get(plan))
         .route("/v1/experiments", get(experiments))
         .route("/v1/experiments/{namespace}/{name}", get(experiment))
+        .route("/v1/experiments/{namespace}/{name}/rehearsal", get(rehearsal))
+        .route("/v1/rehearsals", post(rehearsals))
         .route("/v1/runs", get(runs))
         .route("/v1/nodes", get(nodes))
         .route("/v1/guardrails", get(guardrails))
@@ -133,6 +137,29 @@ async fn experiment(State(shown): State<Shown>, Path((namespace, name)): Path<(S
             (StatusCode::NOT_FOUND, format!("there is no experiment {namespace}/{name}\n")).into_response()
         }
     })
+}
+
+/// Asks the agents: what would come of these on each node?
+async fn rehearsals(State(shown): State<Shown>, headers: HeaderMap, body: Bytes) -> Response {
+    // A page of some site can have a browser send anything here but this type.
+    if headers.get(header::CONTENT_TYPE).is_none_or(|of_type| of_type != "application/json") {
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected application/json\n").into_response();
+    }
+    match serde_json::from_slice::<Vec<Chain>>(&body) {
+        Ok(chains) => json(&shown.fleet.rehearse(&chains).await),
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}
+
+/// The same of one experiment.
+async fn rehearsal(State(shown): State<Shown>, Path((namespace, name)): Path<(String, String)>) -> Response {
+    let pass = shown.board.read().pass;
+    match pass.and_then(|pass| views::chain(&pass, &namespace, &name)) {
+        Some(chain) => json(&shown.fleet.rehearse(&[chain]).await),
+        None => {
+            (StatusCode::NOT_FOUND, format!("there is no experiment {namespace}/{name}\n")).into_response()
+        }
+    }
 }
 
 async fn runs(State(shown): State<Shown>) -> Response {

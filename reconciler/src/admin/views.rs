@@ -7,13 +7,16 @@ use faultline_core::{
     activity::{Activities, Activity},
     inventory::KernelReport,
     ledger::{Generation, RunKey},
+    refusal::Refusal,
     report::{AttachPoint, Counters},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 mod build;
+mod chain;
 pub use build::{experiments, explain, guardrails, nodes, report, runs};
+pub use chain::chain;
 
 use crate::publish::Problem;
 
@@ -141,12 +144,40 @@ pub struct Explanation {
     pub verdicts: Vec<VerdictView>,
     /// Pods that the selector matches, and of those the eligible; `None`: nothing was selected.
     pub selected: Option<(u32, u32)>,
+    /// The functions on the way, outermost first, and the one that fails.
+    #[serde(default)]
+    pub chain: Vec<FrameView>,
     /// The containers in the slots; of a run that has no targets any more, those that agents remember.
     pub targets: Vec<TargetView>,
     /// Matched pods that are not hit, and why.
     pub not_hit: Vec<NotHitView>,
     /// What will not happen, and why.
     pub why_nots: Vec<String>,
+}
+
+/// A function of a call chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrameView {
+    /// As it is declared.
+    pub function: String,
+    /// What must hold at its entry, as it is written.
+    pub predicate: Option<String>,
+}
+
+/// Why calls were not injected into.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusalView {
+    /// The reason.
+    pub reason: Refusal,
+    /// How many calls.
+    pub count: u64,
+    /// What it means.
+    pub meaning: String,
+    /// The function whose predicate it was, where only one of the chain has any.
+    #[serde(default)]
+    pub function: Option<String>,
 }
 
 /// One verdict.
@@ -186,6 +217,9 @@ pub struct TargetView {
     pub attached: Option<Timestamp>,
     /// What its programs counted; `None`: nobody has said.
     pub counters: Option<Counters>,
+    /// Why calls were not injected into, as far as that was counted.
+    #[serde(default)]
+    pub refusals: Vec<RefusalView>,
     /// Whether the node's agent holds a session; otherwise all this is what was last heard.
     pub connected: bool,
     /// When the node's agent last said anything.

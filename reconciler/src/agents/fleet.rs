@@ -9,9 +9,9 @@ use std::{
 use faultline_core::{inventory::Injectability, report::NodeReport};
 use faultline_wire::message::Desired;
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
-use super::{injections::Injections, takeovers::Takeovers};
+use super::{injections::Injections, rehearsals::Question, takeovers::Takeovers};
 use crate::{
     clock::Clock,
     metrics::{FaultLabels, Metrics, NodeLabels},
@@ -21,6 +21,9 @@ use crate::{
 /// Longer than the slowest honest pass, which compiles guardrails on an emulated machine.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// Questions that may wait for a session.
+const QUESTIONS: usize = 16;
+
 /// All agents. Shared between the sessions, the loop and the admin interface.
 pub struct Fleet {
     pub(super) clock: Arc<dyn Clock>,
@@ -28,6 +31,8 @@ pub struct Fleet {
     pub(super) takeovers: Takeovers,
     wake: Arc<Notify>,
     told: watch::Sender<Told>,
+    /// What agents are asked; a session that is too far behind to hear of all leaves some unanswered.
+    pub(super) questions: broadcast::Sender<Question>,
     state: Mutex<State>,
 }
 
@@ -81,7 +86,8 @@ impl Fleet {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>, wake: Arc<Notify>) -> Self {
         let (told, state, takeovers) = (watch::Sender::default(), Mutex::default(), Takeovers::default());
-        Self { clock, metrics, takeovers, wake, told, state }
+        let questions = broadcast::Sender::new(QUESTIONS);
+        Self { clock, metrics, takeovers, wake, told, questions, state }
     }
 
     /// The newest report of every node that was ever heard of, and the sessions they belong to.

@@ -89,7 +89,7 @@ mod tests {
             node: "n".to_owned(),
             boot_id: String::new(),
             accepted: Generation { epoch: 1, counter: 1 },
-            kernel: KernelReport { release: String::new(), machine: String::new(), faults: BTreeMap::new() },
+            kernel: KernelReport::default(),
             probes: probes.iter().map(probe).collect(),
         }
     }

@@ -7,7 +7,9 @@
 
 mod fleet;
 mod injections;
+mod rehearsals;
 mod session;
 mod takeovers;
 
 pub use fleet::{Fleet, NodeStatus, Seen};
+pub use rehearsals::Rehearsals;

@@ -1,16 +1,16 @@
 //! One agent's session.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use faultline_core::ledger::Generation;
 use faultline_wire::{
     AgentMessage, ReconcilerMessage,
-    message::{Desired, Nack, Renew},
+    message::{Desired, Nack, Rehearsals, Rehearse, Renew},
     server::{Refusal, Session, SessionHandler},
 };
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::Fleet;
+use super::{Fleet, rehearsals::Question};
 use crate::metrics::{NodeLabels, ReasonLabels};
 
 /// Renewals within one lease: two may be lost.
@@ -23,7 +23,8 @@ impl SessionHandler for Fleet {
         self.joined(id, session.hello.report.clone());
         // Left, too, where the server drops this future.
         let left = Left { fleet: self, node: &node, id };
-        Held { fleet: self, node: &node, id, session, sent: None, seq: 0 }.hold().await;
+        let held = Held { fleet: self, node: &node, id, session, sent: None, seq: 0, asked: BTreeMap::new() };
+        held.hold().await;
         drop(left);
     }
 
@@ -53,8 +54,10 @@ struct Held<'a> {
     session: Session,
     /// What it was last told.
     sent: Option<Arc<Desired>>,
-    /// Of the last renewal.
+    /// Of the last renewal or question.
     seq: u64,
+    /// Questions that are not answered yet, by their numbers.
+    asked: BTreeMap<u64, Question>,
 }
 
 impl Held<'_> {
@@ -64,6 +67,7 @@ impl Held<'_> {
         told.mark_changed();
         let mut renewals = interval(renewal_period(self.session.welcome.lease_ttl));
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut questions = self.fleet.questions.subscribe();
         while self.fleet.is_newest(self.node, self.id) {
             tokio::select! {
                 message = self.session.receive() => match message {
@@ -75,6 +79,7 @@ impl Held<'_> {
                     self.tell(desired).await;
                 }
                 _ = renewals.tick() => self.renew().await,
+                Ok(question) = questions.recv() => self.ask(question).await,
             }
         }
         self.taken_over();
@@ -124,6 +129,21 @@ impl Held<'_> {
         }
     }
 
+    async fn ask(&mut self, question: Question) {
+        self.seq += 1;
+        // Whoever asked has gone.
+        self.asked.retain(|_, question| !question.answer.is_closed());
+        let chains = question.chains.to_vec();
+        self.asked.insert(self.seq, question);
+        self.say(ReconcilerMessage::Rehearse(Rehearse { seq: self.seq, chains })).await;
+    }
+
+    fn answered(&mut self, Rehearsals { seq, rehearsals }: Rehearsals) {
+        if let Some(question) = self.asked.remove(&seq) {
+            drop(question.answer.send((self.node.to_owned(), rehearsals)));
+        }
+    }
+
     async fn heard(&mut self, message: AgentMessage) {
         match message {
             AgentMessage::Report(report) if report.node == self.node => self.fleet.reported(self.id, report),
@@ -141,6 +161,7 @@ impl Held<'_> {
                 self.fleet.heard(self.node, self.id);
                 self.compare(ack.generation).await;
             }
+            AgentMessage::Rehearsals(rehearsals) => self.answered(rehearsals),
             // The wire lets no second one through.
             AgentMessage::Hello(_) => {}
         }

@@ -1,12 +1,14 @@
 //! `faultline get`.
 
+mod wide;
+
 use clap::{Args, ValueEnum};
 use faultline_core::inventory::{Injectability, KernelReport};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     CliError, Outcome,
-    output::{Format, print},
+    output::{ListFormat, print},
     serving::blocking,
     table::{or_dash, table},
 };
@@ -23,6 +25,7 @@ use crate::publish::Problem;
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline get runs
+  faultline get nodes -o wide
   faultline get nodes -o json
   faultline get guardrails --admin unix:/run/faultline/admin.sock")]
 pub(super) struct Get {
@@ -33,7 +36,7 @@ pub(super) struct Get {
     admin: AdminArgs,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: ListFormat,
 }
 
 /// Where the reconciler is.
@@ -85,10 +88,18 @@ impl Get {
             Resource::Experiments => {
                 self.show("/v1/experiments", |views| experiments(views) + &problems(&report.problems))
             }
+            Resource::Runs if self.output == ListFormat::Wide => {
+                self.show("/v1/runs", |views| wide::runs(views))
+            }
             Resource::Runs => self.show("/v1/runs", |views| runs(views)),
             Resource::Problems => {
-                print(&report.problems, self.output, |found| problems(found).trim_start().to_owned())?;
+                print(&report.problems, self.output.format(), |found| {
+                    problems(found).trim_start().to_owned()
+                })?;
                 Ok(Outcome::Fine)
+            }
+            Resource::Nodes if self.output == ListFormat::Wide => {
+                self.show("/v1/nodes", |views| wide::nodes(views))
             }
             Resource::Nodes => self.show("/v1/nodes", |views| nodes(views)),
             Resource::Guardrails => self.show("/v1/guardrails", |views| guardrails(views)),
@@ -100,7 +111,7 @@ impl Get {
         T: Serialize + DeserializeOwned,
     {
         let views: Vec<T> = blocking(ask(&self.admin.admin, path))??;
-        print(&views, self.output, text)?;
+        print(&views, self.output.format(), text)?;
         Ok(Outcome::Fine)
     }
 }
@@ -192,9 +203,8 @@ fn guardrails(views: &[GuardrailView]) -> String {
 
 /// Which faults a kernel can inject.
 fn injectable(kernel: &KernelReport) -> String {
-    let name = |fault: &faultline_api::Fault| format!("{fault:?}").to_lowercase();
     let can = kernel.faults.iter().filter(|(_, can)| matches!(can, Injectability::Yes { .. }));
-    let can: Vec<_> = can.map(|(fault, _)| name(fault)).collect();
+    let can: Vec<_> = can.map(|(fault, _)| wide::name(*fault)).collect();
     if can.is_empty() { "none".to_owned() } else { can.join(",") }
 }
 

@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod get;
 mod kernel;
+mod nodes;
 mod output;
 mod plan;
 #[cfg(all(target_os = "linux", feature = "embedded-node"))]

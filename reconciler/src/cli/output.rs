@@ -19,6 +19,31 @@ pub(super) enum Format {
     Yaml,
 }
 
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For people with a wide terminal: runs with what was counted, nodes with what stands in the way.
+    Wide,
+    /// For programs.
+    Json,
+    /// For programs and people.
+    Yaml,
+}
+
+impl ListFormat {
+    /// The same without its width.
+    pub(super) const fn format(self) -> Format {
+        match self {
+            Self::Text | Self::Wide => Format::Text,
+            Self::Json => Format::Json,
+            Self::Yaml => Format::Yaml,
+        }
+    }
+}
+
 /// Prints `value`, as `text` where that is wanted.
 pub(super) fn print<T: Serialize>(
     value: &T,

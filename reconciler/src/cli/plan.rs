@@ -7,18 +7,21 @@ use faultline_api::Reason;
 use faultline_core::{Cache, due::Step, ledger::Ledger, parse::Freshness, plan::Plan, review::Evaluator};
 use faultline_policies::{Host, HostConfig};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{
     CliError, Outcome,
     defaults::DefaultsArgs,
+    nodes::OnNodes,
     output::{Format, print_text},
     sources::SourceArgs,
 };
 use crate::{
+    admin::AdminAddress,
     clock::{Clock as _, ManualClock, SystemClock},
     converge::DryRun,
     inventory::{Observer, Provider},
-    reconcile::{Deps, reconcile},
+    reconcile::{Deps, Pass, reconcile},
     store,
 };
 
@@ -26,13 +29,14 @@ use crate::{
 ///
 /// It is the plan that `run` would make and execute, from the same sources, inventory, ledger and instant.
 ///
-/// Exit codes: 0 fine; 1 something was read and found wrong, or denied, or, with --exit-code, would change; 2 usage,
-/// IO, or a guardrail cannot decide.
+/// Exit codes: 0 fine; 1 something was read and found wrong, or denied, or, with --exit-code, would change, or, with
+/// --admin, can be injected on no node; 2 usage, IO, or a guardrail cannot decide, or no node answers.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline plan --source experiments --platform guardrails
   faultline plan --source experiments --platform guardrails --inventory inventory.yaml -o json
-  faultline plan --source experiments --inventory pods.yaml --state-dir state --exit-code")]
+  faultline plan --source experiments --inventory pods.yaml --state-dir state --exit-code
+  faultline plan --source experiments --inventory pods.yaml --admin 127.0.0.1:9464")]
 pub(super) struct PlanCommand {
     #[command(flatten)]
     sources: SourceArgs,
@@ -51,6 +55,10 @@ pub(super) struct PlanCommand {
     /// Exit with 1 if the plan begins, changes or ends anything
     #[arg(long)]
     exit_code: bool,
+    /// Ask the nodes of the reconciler there as well: each tries, disarmed and for a moment, what it would attach for
+    /// every experiment, which changes nothing in the plan
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<AdminAddress>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -61,14 +69,21 @@ pub(super) struct PlanCommand {
 impl PlanCommand {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
         let (output, exit_code) = (self.output, self.exit_code);
-        let plan = self.plan(Arc::new(host()?))?;
-        print_text(&rendered(&plan, output)?)?;
-        Ok(outcome(&plan, exit_code))
+        let admin = self.admin.clone();
+        let Pass { plan, parsed, .. } = self.pass(Arc::new(host()?))?;
+        let preflight = admin.map(|address| OnNodes::ask(&address, &parsed)).transpose()?;
+        print_text(&rendered(&plan, preflight.as_ref(), output)?)?;
+        Ok(match (outcome(&plan, exit_code), preflight) {
+            (Outcome::Fine, Some(nodes)) if nodes.has_useless() => Outcome::Found,
+            (Outcome::Fine, Some(nodes)) if nodes.has_unanswered() => Outcome::Undecided,
+            (outcome, _) => outcome,
+        })
     }
 
     /// A pass whose plan goes nowhere.
-    fn plan(self, evaluator: Arc<dyn Evaluator + Send + Sync>) -> Result<Plan, CliError> {
-        let Self { sources, inventory, ledger, state_dir, now, exit_code: _, output: _, defaults } = self;
+    fn pass(self, evaluator: Arc<dyn Evaluator + Send + Sync>) -> Result<Pass, CliError> {
+        let Self { sources, inventory, ledger, state_dir, now, exit_code: _, admin: _, output: _, defaults } =
+            self;
         let ledger = match (ledger, state_dir) {
             (Some(path), _) => read_ledger(path)?,
             (None, Some(directory)) => store::read_only(&directory)?,
@@ -83,7 +98,7 @@ impl PlanCommand {
             defaults: defaults.defaults(),
             converge: Box::new(DryRun::from(ledger)),
         };
-        Ok(reconcile(&mut deps)?.plan)
+        Ok(reconcile(&mut deps)?)
     }
 }
 
@@ -97,11 +112,23 @@ pub(super) fn host() -> Result<Host, CliError> {
     Ok(with_cache.or_else(|_| Host::new(HostConfig::default()))?)
 }
 
-fn rendered(plan: &Plan, format: Format) -> Result<String, CliError> {
-    Ok(match format {
-        Format::Text => plan.to_text(),
-        Format::Json => plan.to_json(),
-        Format::Yaml => serde_saphyr::to_string(plan)?,
+/// A plan, and what the nodes said if they were asked.
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preflight: Option<&'a OnNodes>,
+}
+
+fn rendered(plan: &Plan, preflight: Option<&OnNodes>, format: Format) -> Result<String, CliError> {
+    let planned = Planned { plan, preflight };
+    Ok(match (format, preflight) {
+        (Format::Text, None) => plan.to_text(),
+        (Format::Text, Some(nodes)) => plan.to_text() + &nodes.text(),
+        (Format::Json, None) => plan.to_json(),
+        (Format::Json, Some(_)) => serde_json::to_string_pretty(&planned)? + "\n",
+        (Format::Yaml, _) => serde_saphyr::to_string(&planned)?,
     })
 }
 

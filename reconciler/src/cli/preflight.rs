@@ -29,11 +29,13 @@ use report::{Report, Told};
 /// call chain and the predicates of each experiment. Nothing is injected, and nothing stays attached. It takes root, or
 /// CAP_BPF, CAP_PERFMON and CAP_SYSLOG.
 ///
-/// As JSON: `kernel` (what nodes report, and an inventory carries), `lockdown`, `cgroup2`, `obstacles` (what keeps any
-/// agent from injecting here), `untried` (faults whose function nobody was seen to call, with why), `others` (faults
-/// whose function carries programs of others, with which), and of each file's `experiments` its `usable` and `reasons`,
-/// and for each of its `frames` and the `target` the `function` as written, the kernel's `symbol`, the `mechanism` by
-/// which programs were attached, the `others` that are on it too, and the `problem`; `findings` are errors in the files.
+/// As JSON: `kernel` (what nodes report, and an inventory carries: `release`, `machine`, a verdict for each of its
+/// `faults`, and where there are any `obstacles`, what keeps any agent from injecting here, `untried`, faults whose
+/// function nobody was seen to call, with why, and `caveats`, rules of containment that hold in part only), `lockdown`,
+/// `cgroup2`, `others` (faults whose function carries programs of others, with which), and of each file's `experiments`
+/// its `usable` and `reasons`, and for each of its `frames` and the `target` the `function` as written, the kernel's
+/// `symbol`, the `mechanism` by which programs were attached, the `others` that are on it too, and the `problem`;
+/// `findings` are errors in the files.
 ///
 /// Exit codes: 0 it can be injected: at least one fault, or every experiment of the files; 1 it cannot, or a file is
 /// wrong; 2 it cannot be told: rights are missing, or a file cannot be read.

@@ -174,6 +174,16 @@ pods:
         assert_eq!(write_and_read(YAML).unwrap(), first);
     }
 
+    #[test]
+    fn what_a_node_reports_beside_its_verdicts_may_be_given_too() {
+        let remarks = "      obstacles: [no bpf file system]\n      untried: {bio: no block device}\n      caveats: [one]\n";
+        let text = YAML.replace("pods:\n", &format!("{remarks}pods:\n"));
+        let inventory = read_text(&text).unwrap();
+        let kernel = inventory.nodes["n1"].kernel.as_ref().unwrap();
+        assert_eq!((kernel.obstacles.len(), kernel.untried.len(), kernel.caveats.len()), (1, 1, 1));
+        assert_eq!(told(&text.replace("[one]", "[]").replace("uid: u1", "uid: [u1]")).len(), 1);
+    }
+
     /// What is told of the text in a file of that name, without the name.
     fn told(text: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();

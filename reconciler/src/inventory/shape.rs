@@ -27,6 +27,7 @@ enum Shape {
 type Field = (&'static str, bool, Shape);
 
 const LABELS: Shape = Shape::Map(&Shape::Text);
+const TEXTS: Shape = Shape::List(&Shape::Text);
 const VERDICT: Shape = Shape::Either(
     "injectable",
     &["yes", "no"],
@@ -43,6 +44,17 @@ const KERNEL: Shape = Shape::Record(&[
         true,
         Shape::Record(&[("slab", false, VERDICT), ("page", false, VERDICT), ("bio", false, VERDICT)]),
     ),
+    ("obstacles", false, TEXTS),
+    (
+        "untried",
+        false,
+        Shape::Record(&[
+            ("slab", false, Shape::Text),
+            ("page", false, Shape::Text),
+            ("bio", false, Shape::Text),
+        ]),
+    ),
+    ("caveats", false, TEXTS),
 ]);
 const NODE: Shape = Shape::Record(&[("labels", false, LABELS), ("kernel", false, KERNEL)]);
 const NAMESPACE: Shape = Shape::Record(&[("labels", false, LABELS), ("annotations", false, LABELS)]);

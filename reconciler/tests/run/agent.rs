@@ -6,12 +6,13 @@ use faultline_api::Fault;
 use faultline_core::{
     inventory::{Injectability, KernelReport},
     ledger::Generation,
+    rehearsal::{Chain, Rehearsal, Rehearsed},
     report::{Counters, NodeReport, ProbeReport, ProbeState},
 };
 use faultline_wire::{
     Address, AgentMessage, Version,
     client::{ConnectTo, Received, Session, connect},
-    message::{Ack, Desired, Hello, Nack, NackReason, ProbeAck, RenewAck},
+    message::{Ack, Desired, Hello, Nack, NackReason, ProbeAck, Rehearsals, Rehearse, RenewAck},
 };
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
@@ -37,8 +38,27 @@ pub(crate) fn fresh() -> NodeReport {
             release: "6.1.0".to_owned(),
             machine: "x86_64".to_owned(),
             faults: Fault::ALL.into_iter().map(can).collect(),
+            ..KernelReport::default()
         },
         probes: Vec::new(),
+    }
+}
+
+/// Its kernel has every function but those whose names begin with `no_`.
+fn rehearsal(chain: &Chain) -> Rehearsal {
+    let at = |function: &str| {
+        let is_there = !function.starts_with("no_");
+        Rehearsed {
+            function: function.to_owned(),
+            symbol: is_there.then(|| function.to_owned()),
+            mechanism: is_there.then(|| "fentry/fexit".to_owned()),
+            problem: (!is_there).then(|| format!("there is no {function}")),
+        }
+    };
+    Rehearsal {
+        frames: chain.call_chain.frames.iter().map(|frame| at(&frame.function)).collect(),
+        target: at(chain.fault.target_function()),
+        problems: Vec::new(),
     }
 }
 
@@ -84,6 +104,10 @@ impl FakeAgent {
                     self.say(AgentMessage::RenewAck(ack)).await;
                 }
                 Received::ReportRequest => self.say(AgentMessage::Report(self.report.clone())).await,
+                Received::Rehearse(Rehearse { seq, chains }) => {
+                    let rehearsals = chains.iter().map(rehearsal).collect();
+                    self.say(AgentMessage::Rehearsals(Rehearsals { seq, rehearsals })).await;
+                }
                 Received::Malformed(malformed) => panic!("a malformed set: {malformed:?}"),
             }
         }

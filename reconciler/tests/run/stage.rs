@@ -83,7 +83,7 @@ impl Stage {
         Address::Unix(self.path("agents.sock"))
     }
 
-    fn admin(&self) -> String {
+    pub(crate) fn admin(&self) -> String {
         format!("unix:{}", self.path("admin.sock").display())
     }
 

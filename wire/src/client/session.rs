@@ -12,7 +12,7 @@ use crate::{
     Address, AgentMessage, Version, WireError,
     error::MalformedDesired,
     limits::{GREETING_TIMEOUT, MAX_MESSAGE_BYTES, QUEUE},
-    message::{Desired, Hello, Renew, Welcome},
+    message::{Desired, Hello, Rehearse, Renew, Welcome},
     pb::{self, agents_client::AgentsClient},
     tls::TlsError,
 };
@@ -94,6 +94,8 @@ pub enum Received {
     Renew(Renew),
     /// Asks for a report now.
     ReportRequest,
+    /// Asks what would come of experiments.
+    Rehearse(Rehearse),
 }
 
 /// An open session.
@@ -199,6 +201,7 @@ impl Session {
             },
             Some(Body::Renew(renew)) => Received::Renew(renew.try_into().map_err(broke)?),
             Some(Body::ReportRequest(pb::ReportRequest {})) => Received::ReportRequest,
+            Some(Body::Rehearse(rehearse)) => Received::Rehearse(rehearse.try_into().map_err(broke)?),
             Some(Body::Welcome(_)) => return Err(SessionEnded("a second Welcome".into())),
             None if self.welcome.version > Version::OURS => return Ok(None),
             None => return Err(broke(WireError::Missing { field: "body" })),

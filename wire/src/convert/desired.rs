@@ -91,12 +91,12 @@ impl TryFrom<pb::Probe> for Probe {
     }
 }
 
-fn frame(value: pb::Frame) -> Result<Frame, WireError> {
+pub(super) fn frame(value: pb::Frame) -> Result<Frame, WireError> {
     let pb::Frame { function, predicate: what } = value;
     Ok(Frame { function: name("frame.function", function)?, predicate: what.map(predicate).transpose()? })
 }
 
-fn predicate(value: pb::Predicate) -> Result<Predicate, WireError> {
+pub(super) fn predicate(value: pb::Predicate) -> Result<Predicate, WireError> {
     let pb::Predicate { text, parameters } = value;
     let parameters = parameters.map(|declared| expression("predicate.parameters", declared)).transpose()?;
     Ok(Predicate { text: expression("predicate.text", text)?, parameters })
@@ -110,11 +110,11 @@ fn expression(field: &'static str, value: String) -> Result<String, WireError> {
     bounded(field, value.len(), MAX_BYTES).map(|()| value)
 }
 
-fn predicate_out(Predicate { text, parameters }: &Predicate) -> pb::Predicate {
+pub(super) fn predicate_out(Predicate { text, parameters }: &Predicate) -> pb::Predicate {
     pb::Predicate { text: text.clone(), parameters: parameters.clone() }
 }
 
-fn frame_out(Frame { function, predicate }: &Frame) -> pb::Frame {
+pub(super) fn frame_out(Frame { function, predicate }: &Frame) -> pb::Frame {
     pb::Frame { function: function.clone(), predicate: predicate.as_ref().map(predicate_out) }
 }
 

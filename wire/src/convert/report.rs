@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use faultline_api::Fault;
 use faultline_core::{
     inventory::{Injectability, KernelReport},
+    refusal::Guarded,
     report::{AttachPoint, Counters, NodeReport, ProbeReport, ProbeState},
 };
 
-use super::values::{bounded, cut, fault, fault_out, generation, instant, instant_out, name, required, text};
+use super::values::{
+    bounded, cut, fault, fault_out, generation, instant, instant_out, name, remarks, remarks_out, required,
+    text,
+};
 use crate::{
     error::WireError,
     limits::{MAX_FRAMES, MAX_OTHERS, MAX_PROBES},
@@ -57,10 +61,11 @@ impl From<&NodeReport> for pb::NodeReport {
 impl TryFrom<pb::KernelReport> for KernelReport {
     type Error = WireError;
     fn try_from(value: pb::KernelReport) -> Result<Self, WireError> {
-        let pb::KernelReport { release, machine, faults } = value;
+        let pb::KernelReport { release, machine, faults, obstacles, caveats } = value;
         bounded("kernel.faults", faults.len(), Fault::ALL.len())?;
-        let mut verdicts = BTreeMap::new();
-        for (fault, verdict) in faults.into_iter().map(verdict).collect::<Result<Vec<_>, _>>()? {
+        let (mut verdicts, mut untried) = (BTreeMap::new(), BTreeMap::new());
+        for (fault, verdict, why) in faults.into_iter().map(verdict).collect::<Result<Vec<_>, _>>()? {
+            untried.extend(why.map(|why| (fault, why)));
             if verdicts.insert(fault, verdict).is_some() {
                 let at = format!("{fault:?}");
                 return Err(WireError::NotAscending { field: "kernel.faults", at });
@@ -70,31 +75,44 @@ impl TryFrom<pb::KernelReport> for KernelReport {
             release: name("kernel.release", release)?,
             machine: name("kernel.machine", machine)?,
             faults: verdicts,
+            obstacles: remarks("kernel.obstacles", obstacles)?,
+            untried,
+            caveats: remarks("kernel.caveats", caveats)?,
         })
     }
 }
 
-fn verdict(value: pb::Injectability) -> Result<(Fault, Injectability), WireError> {
+/// With why it could not be tried whether anything calls the function.
+fn verdict(value: pb::Injectability) -> Result<(Fault, Injectability, Option<String>), WireError> {
     use pb::injectability::Verdict;
-    let pb::Injectability { fault: what, verdict } = value;
+    let pb::Injectability { fault: what, verdict, untried } = value;
     let verdict = match required("kernel.faults.verdict", verdict)? {
         Verdict::Yes(mechanism) => Injectability::Yes { mechanism: text("kernel.faults.yes", mechanism)? },
         Verdict::No(reason) => Injectability::No { reason: text("kernel.faults.no", reason)? },
     };
-    Ok((fault("kernel.faults.fault", what)?, verdict))
+    let untried = untried.map(|why| text("kernel.faults.untried", why)).transpose()?;
+    Ok((fault("kernel.faults.fault", what)?, verdict, untried))
 }
 
 impl From<&KernelReport> for pb::KernelReport {
-    fn from(KernelReport { release, machine, faults }: &KernelReport) -> Self {
+    fn from(report: &KernelReport) -> Self {
         use pb::injectability::Verdict;
+        let KernelReport { release, machine, faults, obstacles, untried, caveats } = report;
         let faults = faults.iter().map(|(fault, verdict)| pb::Injectability {
             fault: fault_out(*fault).into(),
             verdict: Some(match verdict {
                 Injectability::Yes { mechanism } => Verdict::Yes(cut(mechanism)),
                 Injectability::No { reason } => Verdict::No(cut(reason)),
             }),
+            untried: untried.get(fault).map(|why| cut(why)),
         });
-        Self { release: release.clone(), machine: machine.clone(), faults: faults.collect() }
+        Self {
+            release: release.clone(),
+            machine: machine.clone(),
+            faults: faults.collect(),
+            obstacles: remarks_out(obstacles),
+            caveats: remarks_out(caveats),
+        }
     }
 }
 
@@ -170,21 +188,23 @@ impl From<&ProbeReport> for pb::ProbeReport {
 impl TryFrom<pb::AttachPoint> for AttachPoint {
     type Error = WireError;
     fn try_from(point: pb::AttachPoint) -> Result<Self, WireError> {
-        let pb::AttachPoint { function, mechanism, others } = point;
+        let pb::AttachPoint { function, mechanism, others, missed_runs } = point;
         bounded("attach_point.others", others.len(), MAX_OTHERS)?;
         let others = others.into_iter().map(|other| text("attach_point.others", other));
         Ok(Self {
             function: name("attach_point.function", function)?,
             mechanism: text("attach_point.mechanism", mechanism)?,
             others: others.collect::<Result<_, _>>()?,
+            missed_runs: missed_runs.unwrap_or_default(),
         })
     }
 }
 
 impl From<&AttachPoint> for pb::AttachPoint {
-    fn from(AttachPoint { function, mechanism, others }: &AttachPoint) -> Self {
+    fn from(AttachPoint { function, mechanism, others, missed_runs }: &AttachPoint) -> Self {
         let others = others.iter().take(MAX_OTHERS).map(|other| cut(other)).collect();
-        Self { function: function.clone(), mechanism: cut(mechanism), others }
+        let missed_runs = Some(*missed_runs);
+        Self { function: function.clone(), mechanism: cut(mechanism), others, missed_runs }
     }
 }
 
@@ -230,6 +250,9 @@ impl TryFrom<pb::Counters> for Counters {
             injections,
             rejected,
             unread,
+            shadowed,
+            contended,
+            guarded_by,
         } = value;
         Ok(Self {
             hits: required("counters.hits", hits)?,
@@ -240,7 +263,10 @@ impl TryFrom<pb::Counters> for Counters {
             exhausted: required("counters.exhausted", exhausted)?,
             expired: required("counters.expired", expired)?,
             guarded: required("counters.guarded", guarded)?,
+            guarded_by: guarded_by.map(Guarded::from).unwrap_or_default(),
             missed_returns: required("counters.missed_returns", missed_returns)?,
+            shadowed: shadowed.unwrap_or_default(),
+            contended: contended.unwrap_or_default(),
             injections: required("counters.injections", injections)?,
         })
     }
@@ -257,7 +283,10 @@ impl From<Counters> for pb::Counters {
             exhausted,
             expired,
             guarded,
+            guarded_by,
             missed_returns,
+            shadowed,
+            contended,
             injections,
         } = counters;
         Self {
@@ -271,6 +300,23 @@ impl From<Counters> for pb::Counters {
             injections: Some(injections),
             rejected: Some(rejected),
             unread: Some(unread),
+            shadowed: Some(shadowed),
+            contended: Some(contended),
+            guarded_by: Some(guarded_by.into()),
         }
+    }
+}
+
+impl From<pb::Guarded> for Guarded {
+    fn from(value: pb::Guarded) -> Self {
+        let pb::Guarded { nofail, exiting, reclaim, oom, oom_killer, protected, own, starting } = value;
+        Self { nofail, exiting, reclaim, oom, oom_killer, protected, own, starting }
+    }
+}
+
+impl From<Guarded> for pb::Guarded {
+    fn from(value: Guarded) -> Self {
+        let Guarded { nofail, exiting, reclaim, oom, oom_killer, protected, own, starting } = value;
+        Self { nofail, exiting, reclaim, oom, oom_killer, protected, own, starting }
     }
 }

@@ -23,6 +23,7 @@ impl TryFrom<pb::agent_message::Body> for AgentMessage {
             Body::Ack(ack) => Self::Ack(ack.try_into()?),
             Body::Nack(nack) => Self::Nack(nack.try_into()?),
             Body::Report(report) => Self::Report(report.try_into()?),
+            Body::Rehearsals(rehearsals) => Self::Rehearsals(rehearsals.try_into()?),
             Body::RenewAck(pb::RenewAck { generation: at, seq }) => Self::RenewAck(RenewAck {
                 generation: generation("renew_ack.generation", at)?,
                 seq: required("renew_ack.seq", seq)?,
@@ -40,6 +41,7 @@ impl From<&AgentMessage> for pb::agent_message::Body {
             AgentMessage::Ack(ack) => Self::Ack(ack.into()),
             AgentMessage::Nack(nack) => Self::Nack(nack.into()),
             AgentMessage::Report(report) => Self::Report(report.into()),
+            AgentMessage::Rehearsals(rehearsals) => Self::Rehearsals(rehearsals.into()),
             AgentMessage::RenewAck(RenewAck { generation, seq }) => {
                 Self::RenewAck(pb::RenewAck { generation: Some((*generation).into()), seq: Some(*seq) })
             }
@@ -62,6 +64,7 @@ impl From<&ReconcilerMessage> for pb::reconciler_message::Body {
                 Self::Renew(pb::Renew { generation: Some((*generation).into()), seq: Some(*seq) })
             }
             ReconcilerMessage::ReportRequest => Self::ReportRequest(pb::ReportRequest {}),
+            ReconcilerMessage::Rehearse(rehearse) => Self::Rehearse(rehearse.into()),
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     error::WireError,
-    limits::{MAX_NAME_BYTES, MAX_NUMBER, MAX_TEXT_BYTES},
+    limits::{MAX_NAME_BYTES, MAX_NUMBER, MAX_REMARKS, MAX_TEXT_BYTES},
     message::Version,
     pb,
 };
@@ -32,6 +32,17 @@ pub(super) fn text(field: &'static str, value: String) -> Result<String, WireErr
 /// A text for people on its way out: cut at a character where it is too long for the peer.
 pub(super) fn cut(value: &str) -> String {
     value[..value.floor_char_boundary(MAX_TEXT_BYTES)].to_owned()
+}
+
+/// A few texts for people.
+pub(super) fn remarks(field: &'static str, values: Vec<String>) -> Result<Vec<String>, WireError> {
+    bounded(field, values.len(), MAX_REMARKS)?;
+    values.into_iter().map(|value| text(field, value)).collect()
+}
+
+/// The same on their way out.
+pub(super) fn remarks_out(remarks: &[String]) -> Vec<String> {
+    remarks.iter().take(MAX_REMARKS).map(|remark| cut(remark)).collect()
 }
 
 /// A length within its bound.

@@ -133,7 +133,8 @@ async fn open(
 }
 
 pub(crate) fn hello(node: &str) -> Hello {
-    let kernel = KernelReport { release: "6.1.0".into(), machine: "x86_64".into(), faults: [].into() };
+    let kernel =
+        KernelReport { release: "6.1.0".into(), machine: "x86_64".into(), ..KernelReport::default() };
     let report = NodeReport {
         node: node.into(),
         boot_id: "0f1e".into(),

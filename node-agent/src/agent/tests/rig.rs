@@ -8,7 +8,10 @@ use faultline_core::{
     report::{ProbeReport, ProbeState},
 };
 pub(super) use faultline_wire::testing::{desired as set, probe};
-use faultline_wire::{Version, message::Renew};
+use faultline_wire::{
+    Version,
+    message::{Rehearsals, Rehearse, Renew},
+};
 use tempfile::TempDir;
 
 use super::super::*;
@@ -130,6 +133,10 @@ impl Rig {
             Action::Forget(key) => self.attachments.forget(key),
             Action::Send(message) => self.sent.push(message),
             Action::Note(event) => self.events.push(event),
+            Action::Rehearse(Rehearse { seq, chains }) => {
+                let rehearsals = self.attachments.rehearse(&chains);
+                return Some(Input::Rehearsed(Rehearsals { seq, rehearsals }));
+            }
             Action::Converge(wanted) => {
                 return Some(Input::Converged(self.attachments.converge(&wanted, budgets.iter())));
             }

@@ -20,7 +20,7 @@ use crate::ledger::Tally;
 type Count = (&'static str, &'static str, fn(&Tally) -> u64);
 
 /// What is shown of each remembered probe. The values are the kernel's own.
-const COUNTS: [Count; 12] = [
+const COUNTS: [Count; 11] = [
     ("injections", "Faults injected", |tally| tally.injections),
     ("hits", "Entries to the target function in scope", |tally| tally.hits),
     ("matches", "Hits with the whole call chain on the stack and every predicate held", |tally| {
@@ -33,7 +33,6 @@ const COUNTS: [Count; 12] = [
     ("sampled_out", "Matches that the probability turned down", |tally| tally.sampled_out),
     ("exhausted", "Matches after the budget was used up", |tally| tally.exhausted),
     ("expired", "Hits after the lease or the end", |tally| tally.expired),
-    ("guarded", "Hits that may never fail", |tally| tally.guarded),
     (
         "missed_returns",
         "Times that what a chain had matched was dropped because an exit went unseen",
@@ -76,6 +75,13 @@ struct ProbeLabels {
     pod: String,
     container: String,
     fault: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GuardedLabels {
+    #[prometheus(flatten)]
+    probe: ProbeLabels,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -167,6 +173,14 @@ impl Collector for Probes {
             let mut metric = describe(&mut encoder, name, help, MetricType::Counter)?;
             for (labels, shown) in &shown {
                 ConstCounter::new(count(&shown.tally)).encode(metric.encode_family(labels)?)?;
+            }
+        }
+        let help = "Hits that are never injected, by reason";
+        let mut metric = describe(&mut encoder, "guarded", help, MetricType::Counter)?;
+        for (labels, shown) in &shown {
+            for (reason, count) in shown.tally.guarded_by.by_reason() {
+                let labels = GuardedLabels { probe: labels.clone(), reason: reason.as_str() };
+                ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
             }
         }
         let help = "Runs of attached programs that the kernel passed over";

@@ -133,7 +133,12 @@ fn kernel() -> KernelReport {
         (Fault::Slab, Injectability::Yes { mechanism: "fmod_ret".to_owned() }),
         (Fault::Bio, Injectability::No { reason: "never called".to_owned() }),
     ];
-    KernelReport { release: "6.1.0".to_owned(), machine: "x86_64".to_owned(), faults: faults.into() }
+    KernelReport {
+        release: "6.1.0".to_owned(),
+        machine: "x86_64".to_owned(),
+        faults: faults.into(),
+        ..KernelReport::default()
+    }
 }
 
 #[test]

@@ -18,8 +18,9 @@ use faultline_core::{
 use jiff::Timestamp;
 
 use super::{
-    ExperimentView, Explanation, GuardrailView, NodeView, NotHitView, ReportView, RunView, TargetView,
-    VerdictView,
+    ExperimentView, Explanation, FrameView, GuardrailView, NodeView, NotHitView, ReportView, RunView,
+    TargetView, VerdictView,
+    chain::{chain_view, refusals},
 };
 use crate::{
     probes::{Nodes, ProbeStatus, Probes, waits},
@@ -121,6 +122,8 @@ pub fn explain(pass: &Pass, nodes: &Nodes, namespace: &str, name: &str) -> Optio
     why_nots.extend(sources_of(pass, place));
     let place = place.map(ToString::to_string);
     let probes = newest.map(|(key, _)| Probes::of(pass, nodes).of_run(key)).unwrap_or_default();
+    let chain = newest.map(|(_, run)| &*run.declared).or(declared.map(|declared| &*declared.experiment));
+    let chain = chain.map(chain_view).unwrap_or_default();
     Some(Explanation {
         experiment: full,
         run: newest.map(|(key, run)| run_view(pass, &probes, key, run)),
@@ -128,7 +131,8 @@ pub fn explain(pass: &Pass, nodes: &Nodes, namespace: &str, name: &str) -> Optio
             .map(|planned| planned.verdicts.iter().map(verdict_view).collect())
             .unwrap_or_default(),
         selected: selection.map(|selection| (selection.matched, selection.eligible)),
-        targets: probes.iter().map(|probe| target_view(probe, pass.plan.at)).collect(),
+        targets: probes.iter().map(|probe| target_view(probe, &chain, pass.plan.at)).collect(),
+        chain,
         not_hit: selection.map(not_hit).unwrap_or_default(),
         why_nots: why_nots.into_iter().map(|why| worded(why, place.as_ref())).collect(),
         place,
@@ -255,7 +259,7 @@ fn verdict_view(verdict: &Verdict) -> VerdictView {
     VerdictView { guardrail: verdict.guardrail.clone(), verdict: name.to_owned(), why }
 }
 
-fn target_view(probe: &ProbeStatus<'_>, now: Timestamp) -> TargetView {
+fn target_view(probe: &ProbeStatus<'_>, chain: &[FrameView], now: Timestamp) -> TargetView {
     TargetView {
         slot: probe.slot,
         container: probe.container.clone(),
@@ -264,9 +268,10 @@ fn target_view(probe: &ProbeStatus<'_>, now: Timestamp) -> TargetView {
         attach_points: probe.report.map(|report| report.attach_points.clone()).unwrap_or_default(),
         activity: probe.activity,
         message: probe.in_words(now),
-        warning: probe.counters().warning(),
+        warning: probe.warning(),
         attached: probe.report.and_then(|report| report.attached_at),
         counters: probe.report.map(|report| report.counters),
+        refusals: refusals(&probe.counters(), chain),
         connected: probe.is_connected(),
         heard: probe.agent.map(|agent| agent.heard),
     }

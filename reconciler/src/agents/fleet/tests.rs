@@ -13,7 +13,7 @@ fn report(node: &str) -> NodeReport {
         node: node.to_owned(),
         boot_id: String::new(),
         accepted: Generation::default(),
-        kernel: KernelReport { release: String::new(), machine: String::new(), faults: BTreeMap::new() },
+        kernel: KernelReport::default(),
         probes: Vec::new(),
     }
 }

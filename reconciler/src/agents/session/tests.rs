@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, future::pending};
+use std::future::pending;
 
 use faultline_core::{inventory::KernelReport, report::NodeReport};
 use faultline_wire::{
@@ -40,7 +40,7 @@ impl Stage {
 
     /// An agent that is called `n`.
     async fn agent(&self) -> client::Session {
-        let kernel = KernelReport { release: "6".into(), machine: "m".into(), faults: BTreeMap::new() };
+        let kernel = KernelReport { release: "6".into(), machine: "m".into(), ..KernelReport::default() };
         let accepted = Generation { epoch: 1, counter: 1 };
         let report =
             NodeReport { node: "n".into(), boot_id: "b".into(), accepted, kernel, probes: Vec::new() };

@@ -154,7 +154,7 @@ impl Rehearsal {
             "--output=json".to_owned(),
         ];
         let Command::Plan(command) = Cli::parse_from(arguments).command else { unreachable!("it is plan") };
-        rendered(&command.plan(shared_host()).unwrap(), Format::Json).unwrap()
+        rendered(&command.pass(shared_host()).unwrap().plan, None, Format::Json).unwrap()
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use faultline_api::Fault;
 use faultline_core::inventory::{Injectability, KernelReport};
 use faultline_node_agent::{
-    kernel::{FaultVerdict, Preflight, Rehearsal, Rehearsed, Unusable},
+    kernel::{FaultVerdict, Preflight, Rehearsal, Rehearsed},
     kernel_report,
 };
 use serde::Serialize;
@@ -20,14 +20,12 @@ pub(super) struct Report {
     kernel: KernelReport,
     lockdown: String,
     cgroup2: Option<PathBuf>,
-    obstacles: Vec<String>,
-    untried: BTreeMap<Fault, String>,
     others: BTreeMap<Fault, Vec<String>>,
     experiments: Vec<Told>,
     findings: Vec<Found>,
-    /// Each fault's verdict without what is in the way of all.
+    /// What there is to say of the machine.
     #[serde(skip)]
-    alone: BTreeMap<Fault, String>,
+    machine: String,
     #[serde(skip)]
     rendered: String,
 }
@@ -112,18 +110,14 @@ impl Report {
         findings: Vec<Found>,
         rendered: String,
     ) -> Self {
-        let verdict = |fault: Fault| Some((fault, preflight.fault(fault.into())?));
-        let verdicts: Vec<_> = Fault::ALL.into_iter().filter_map(verdict).collect();
-        let untried = verdicts.iter().filter_map(|(fault, verdict)| Some((*fault, verdict.untried.clone()?)));
-        let others = verdicts.iter().map(|(fault, verdict)| (*fault, verdict.others.clone()));
+        let others = |verdict: &FaultVerdict| (Fault::from(verdict.kind), verdict.others.clone());
+        let others = preflight.faults.iter().map(others);
         Self {
             others: others.filter(|(_, others)| !others.is_empty()).collect(),
-            alone: verdicts.iter().map(|(fault, verdict)| (*fault, alone(verdict))).collect(),
+            machine: preflight.to_text(),
             kernel: kernel_report(preflight),
             lockdown: preflight.lockdown.clone(),
             cgroup2: preflight.cgroup2.clone(),
-            obstacles: preflight.obstacles.iter().map(|obstacle| obstacle.text().to_owned()).collect(),
-            untried: untried.collect(),
             experiments,
             findings,
             rendered,
@@ -144,19 +138,7 @@ impl Report {
     }
 
     pub(super) fn text(&self) -> String {
-        let KernelReport { release, machine, .. } = &self.kernel;
-        let mut text = format!("kernel {release} {machine}, lockdown {}\n", self.lockdown);
-        if !self.obstacles.is_empty() {
-            let obstacles = self.obstacles.iter().map(|obstacle| format!("  {obstacle}\n"));
-            text +=
-                &format!("nothing can be injected here:\n{}but for that:\n", obstacles.collect::<String>());
-        }
-        for (fault, alone) in &self.alone {
-            let name = format!("{fault:?}").to_lowercase();
-            let (number, function) = (fault.failtype(), fault.target_function());
-            text += &format!("  {name:<5} (failtype {number}, {function}): {alone}\n");
-            text += &self.others.get(fault).map(|others| shared(others)).unwrap_or_default();
-        }
+        let mut text = self.machine.clone();
         for told in &self.experiments {
             text += &format!("\n{}", told.text());
         }
@@ -169,21 +151,11 @@ fn shared(others: &[String]) -> String {
     others.iter().map(|other| format!("    warning: shared with {other}\n")).collect()
 }
 
-/// A verdict without what is in the way of all.
-fn alone(verdict: &FaultVerdict) -> String {
-    match (&verdict.mechanism, &verdict.untried) {
-        (Ok(mechanism), None) => format!("yes, by {mechanism}"),
-        (Ok(mechanism), Some(why)) => {
-            format!("yes, by {mechanism}, but whether anything calls it could not be tried: {why}")
-        }
-        (Err(Unusable::Untried), _) => "not tried".to_owned(),
-        (Err(reason), _) => format!("no: {reason}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use faultline_node_agent::kernel::{AttachPoint, FaultKind, Mechanism, Obstacle, ProbeError};
+    use faultline_node_agent::kernel::{
+        AttachPoint, FaultKind, FaultVerdict, Mechanism, Obstacle, ProbeError, Unusable,
+    };
 
     use super::*;
 
@@ -201,6 +173,7 @@ mod tests {
             lockdown: "none".to_owned(),
             cgroup2: None,
             obstacles,
+            caveats: Vec::new(),
             faults: vec![
                 verdict(FaultKind::Slab, Err(Unusable::NeverCalled { clone }), None),
                 verdict(FaultKind::Page, Ok(Mechanism::ModifyReturn), None),
@@ -255,9 +228,9 @@ kernel 6.12.0 x86_64, lockdown none
         );
         assert!(!report.can());
         let json = serde_json::to_value(&report).unwrap();
-        assert_eq!(json["obstacles"][1], "no cgroup v2");
+        assert_eq!(json["kernel"]["obstacles"][1], "no cgroup v2");
         assert_eq!(json["kernel"]["faults"]["page"]["injectable"], "no");
-        assert_eq!(json["untried"]["bio"], "there is no block device to read");
+        assert_eq!(json["kernel"]["untried"]["bio"], "there is no block device to read");
     }
 
     #[test]

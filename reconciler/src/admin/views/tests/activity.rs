@@ -7,7 +7,8 @@ use faultline_core::{
     activity::Activity,
     inventory::{Injectability, KernelReport},
     ledger::RunKey,
-    report::{Counters, NodeReport, ProbeReport, ProbeState},
+    refusal::{Guarded, Refusal},
+    report::{AttachPoint, Counters, NodeReport, ProbeReport, ProbeState},
 };
 use jiff::Timestamp;
 
@@ -41,7 +42,7 @@ impl Stage {
                 .get("n1")
                 .map(|told| told.generation)
                 .unwrap_or_default(),
-            kernel: KernelReport { release: String::new(), machine: String::new(), faults },
+            kernel: KernelReport { faults, ..KernelReport::default() },
             probes: probes.to_vec(),
         };
         self.fleet.joined(SESSION, report);
@@ -150,6 +151,53 @@ fn a_target_says_since_when_it_is_attached_and_how_far_it_came() {
         assert_eq!((shown.counters, shown.connected), (Some(probe.counters), true));
         assert_eq!(shown.warning.is_some(), probe.counters.missed_returns > 0);
     }
+}
+
+#[test]
+fn a_target_says_by_reason_why_calls_were_not_injected_into_and_names_the_only_predicate() {
+    let guarded_by = Guarded { nofail: 2, ..Guarded::default() };
+    let counters = Counters { guarded: 3, guarded_by, ..turned_down() };
+    let predicated = "__x64_sys_mount, parameters: int flags, predicate: flags == 1 }";
+    let mut stage = Stage::with(&[("a.yaml", experiment("one").replace("__x64_sys_mount }", predicated))]);
+    stage.says(&[]);
+    stage.pass();
+    stage.says(&[attached(counters)]);
+    let explanation = stage.explained();
+    let chain: Vec<_> =
+        explanation.chain.iter().map(|frame| (frame.function.as_str(), frame.predicate.as_deref())).collect();
+    assert_eq!(chain, [("__x64_sys_mount", Some("flags == 1")), ("should_failslab", None)]);
+    let refusals = explanation.targets[0].refusals.iter();
+    let refusals: Vec<_> = refusals.map(|r| (r.reason, r.count, r.function.as_deref())).collect();
+    assert_eq!(
+        refusals,
+        [
+            (Refusal::Predicate, 812, Some("__x64_sys_mount")),
+            (Refusal::NoFail, 2, None),
+            (Refusal::Guarded, 1, None)
+        ]
+    );
+}
+
+#[test]
+fn runs_that_the_kernel_passed_over_are_a_warning_that_says_what_follows() {
+    let point = |function: &str, missed_runs| AttachPoint {
+        function: function.to_owned(),
+        mechanism: "fentry/fexit".to_owned(),
+        others: Vec::new(),
+        missed_runs,
+    };
+    let points = vec![point("mount", 0), point("path_mount", 3), point("should_failslab", 1)];
+    let counters = Counters { hits: 9, matches: 7, missed_returns: 1, injections: 4, ..Counters::default() };
+    let mut stage = Stage::told("");
+    stage.says(&[ProbeReport { attach_points: points, ..attached(counters) }]);
+    assert_eq!(
+        stage.target().warning.as_deref(),
+        Some(
+            "missed returns: what was matched was dropped once, because exits went unseen; missed runs: the kernel \
+             passed over runs of our programs, whoever called (3 on path_mount, 1 on should_failslab); what is missed \
+             in scope is not injected, so injections may be below the stated probability"
+        )
+    );
 }
 
 #[test]

@@ -160,5 +160,10 @@ pub(super) fn kernel(node: &str) -> KernelReport {
         }
     };
     let faults = Fault::ALL.into_iter().map(|fault| (fault, can(fault))).collect();
-    KernelReport { release: "6.1.0".to_owned(), machine: "x86_64".to_owned(), faults }
+    KernelReport {
+        release: "6.1.0".to_owned(),
+        machine: "x86_64".to_owned(),
+        faults,
+        ..KernelReport::default()
+    }
 }
