@@ -12,6 +12,7 @@ use faultline_ebpf::symbol::{self, Table};
 
 use super::cgroups::Tree;
 use super::error::OpenError;
+use super::files;
 use super::functions::Functions;
 use super::gates::{self, Gates};
 use super::host::{self, Host};
@@ -124,6 +125,7 @@ impl Engine {
     pub fn open(config: &EngineConfig) -> Result<Self, OpenError> {
         let host = Host::look();
         let mount = host.check()?;
+        files::raise_limit();
         let tree = Tree::new(&mount).map_err(|source| OpenError::Io { path: mount, source })?;
         let Tried { facts, maps, gates, symbols, oom_lock } =
             Tried::on(&host, Some(&config.pins), config.kprobes)?;

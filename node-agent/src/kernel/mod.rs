@@ -14,6 +14,7 @@ mod engine;
 mod error;
 #[cfg(any(test, feature = "testing"))]
 mod fake;
+mod files;
 mod functions;
 mod gates;
 mod host;
