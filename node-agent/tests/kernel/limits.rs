@@ -2,10 +2,9 @@
 
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::counter;
-use faultline_ebpf::layout::{MAX_FRAMES, MAX_FUNCTIONS};
 use faultline_node_agent::kernel::{CallCounter, EngineConfig, Kernel, Mechanism, ProbeError};
 
-use crate::world::{Vary, World, failing_mounts, programs_left};
+use crate::world::{Vary, World, failing_mounts};
 
 /// Few enough for any machine to exceed, and more than happens by itself.
 const FEW: u64 = 50;
@@ -73,43 +72,4 @@ fn a_function_with_as_many_programs_as_the_kernel_allows_gets_kprobes_and_that_r
     assert!(instead.contains("on one function, 38,"), "{instead}");
     assert_eq!(victim.ask("mount 5 1").failed, 5);
     drop(others);
-}
-
-#[test]
-fn as_many_functions_as_there_are_numbers_carry_programs_and_one_more_is_refused_alone() {
-    let Some(mut world) = World::new() else { return };
-    let (target, mut victim) = world.container("target");
-    let mut scopes = vec![target];
-    scopes.extend((0..2).map(|nth| world.cgroup(&format!("c{nth}"))));
-    let names = system_calls(usize::from(MAX_FUNCTIONS) + 1);
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let chains = [&["__x64_sys_mount"][..]].into_iter().chain(names.chunks(MAX_FRAMES));
-    let specs: Vec<_> = chains
-        .enumerate()
-        .map(|(nth, frames)| failing_mounts(&scopes[nth % scopes.len()]).frames(frames))
-        .collect();
-    let outcomes = world.engine.converge(&specs);
-    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err()).collect();
-    assert_eq!(refused, [&ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) }]);
-    let entries = world.engine.programs().into_iter().filter(|program| program.name.starts_with("fentry/"));
-    assert!(entries.count() < usize::from(MAX_FUNCTIONS), "those of the refused chain are gone");
-    assert_eq!(victim.ask("mount 5 1").failed, 5);
-    world.arm(&[]);
-    assert_eq!(programs_left(), [""; 0]);
-}
-
-/// System calls that programs can be attached to, of which mount is one: so many of those that return.
-fn system_calls(count: usize) -> Vec<String> {
-    let traced = std::fs::read_to_string("/sys/kernel/tracing/available_filter_functions").unwrap();
-    let returns = |name: &&str| !name.contains("exit") && !name.contains("sigreturn");
-    let mut names: Vec<String> = traced
-        .lines()
-        .filter(|name| name.starts_with("__x64_sys_"))
-        .filter(returns)
-        .map(str::to_owned)
-        .collect();
-    names.sort_by_key(|name| name != "__x64_sys_mount");
-    names.truncate(count);
-    assert_eq!(names.len(), count);
-    names
 }
