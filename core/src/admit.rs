@@ -50,7 +50,9 @@ pub fn admit<'a>(
     let Selected { judged, mut runs, mut why_nots, inventory } = selected;
     let mut guardrails = prepare(&judged.parsed.guardrails, evaluator);
     guardrails.retain(|asked| asked.speaks_at(Moment::Admit) || asked.needs_targets());
-    let namespaces = inventory.map(Inventory::labels_of_namespaces).unwrap_or_default();
+    // Only criteria about labels look at them.
+    let namespaces = inventory.filter(|_| guardrails.iter().any(Asked::needs_targets));
+    let namespaces = namespaces.map(Inventory::labels_of_namespaces).unwrap_or_default();
     let mut court = Court { guardrails, namespaces, evaluator, cache, defaults, now, active: Vec::new() };
     runs.sort_by(|a, b| order(a).cmp(&order(b)));
     runs.retain_mut(|run| match court.hear(run) {
@@ -75,7 +77,7 @@ fn order<'r>(run: &'r SelectedRun<'_>) -> (bool, Timestamp, &'r crate::ledger::R
 struct Court<'c> {
     /// Those that have something to say now.
     guardrails: Vec<Asked<'c>>,
-    /// Labels of every namespace of the inventory.
+    /// Labels of every namespace of the inventory, where a guardrail asks for labels.
     namespaces: BTreeMap<&'c str, BTreeMap<String, String>>,
     evaluator: &'c dyn Evaluator,
     cache: &'c mut VerdictCache,
