@@ -32,13 +32,25 @@ impl<'s> Lines<'s> {
         u32::try_from(self.index(offset) + 1).unwrap_or(u32::MAX)
     }
 
-    /// Line and column of the byte at `offset`, likewise. Bytes that are not UTF-8 count as one character each.
+    /// Line and column of the byte at `offset`, likewise. A byte inside a character is where that character begins.
+    /// Bytes that are not UTF-8 count as one character each.
     #[must_use]
     pub fn line_col(&self, offset: usize) -> LineColumn {
         let offset = offset.min(self.source.len());
-        let before = &self.source[self.starts[self.index(offset)]..offset];
-        let characters: usize =
-            before.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum();
+        let start = self.starts[self.index(offset)];
+        // Three more bytes show whole a character that `offset` is inside of.
+        let upto = offset.saturating_add(3).min(self.source.len());
+        let characters = self.source[start..upto]
+            .utf8_chunks()
+            .flat_map(|chunk| {
+                chunk.valid().chars().map(char::len_utf8).chain(chunk.invalid().iter().map(|_| 1))
+            })
+            .scan(start, |end, length| {
+                *end += length;
+                Some(*end)
+            })
+            .take_while(|end| *end <= offset)
+            .count();
         LineColumn { line: self.line(offset), column: u32::try_from(characters + 1).unwrap_or(u32::MAX) }
     }
 
@@ -85,11 +97,23 @@ mod tests {
         assert_eq!(at(usize::MAX), (4, 1));
     }
 
+    #[test]
+    fn every_byte_of_a_character_is_where_it_begins() {
+        let text = "a\u{800}😀b".as_bytes();
+        let columns: Vec<u32> = (0..text.len()).map(|offset| line_col(text, offset).column).collect();
+        assert_eq!(columns, [1, 2, 2, 2, 3, 3, 3, 3, 4]);
+        // The first two bytes of a character whose third is missing are not UTF-8.
+        assert_eq!(line_col(b"\xe0\xa0b", 2).column, 3);
+    }
+
     proptest! {
         #[test]
-        fn a_later_offset_is_never_at_an_earlier_place(bytes: Vec<u8>, a in 0..200_usize, b in 0..200_usize) {
+        fn a_later_offset_is_never_at_an_earlier_place(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\xe0\xa0\x80\xf0\x9f\r\na"[..])], 0..64),
+        ) {
             let lines = Lines::new(&bytes);
-            prop_assert!(lines.line_col(a.min(b)) <= lines.line_col(a.max(b)));
+            let places: Vec<LineColumn> = (0..=bytes.len()).map(|offset| lines.line_col(offset)).collect();
+            prop_assert!(places.is_sorted(), "{places:?}");
         }
     }
 }
