@@ -83,7 +83,8 @@ pub fn judge<'a>(
 }
 
 /// The question about a document alone.
-pub(crate) fn review(declared: &Declared, operation: Operation) -> Review {
+#[must_use]
+pub fn review(declared: &Declared, operation: Operation) -> Review {
     Review {
         experiment: (*declared.experiment).clone(),
         raw: declared.written.raw.clone(),

@@ -1,17 +1,39 @@
 //! Which kind of module a file is: from its first eight bytes, and of a core module from its exports.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use faultline_core::review::Undecided;
+use serde::Serialize;
 use wasmparser::{BinaryReaderError, Parser, Payload};
 
 /// What this host runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Abi {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Abi {
     /// A component, to be checked against our world.
     Component,
     /// A core module that speaks waPC, as Kubewarden's policies do.
     Wapc,
+}
+
+impl Abi {
+    /// What modules of it have to speak to be run.
+    #[must_use]
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Self::Component => "faultline:guardrail/policy@0.1.0",
+            Self::Wapc => "Kubewarden's v1",
+        }
+    }
+}
+
+impl fmt::Display for Abi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Component => "component",
+            Self::Wapc => "waPC",
+        })
+    }
 }
 
 /// Reads the magic number and the layer, and the names of a core module's exports.

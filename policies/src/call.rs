@@ -5,17 +5,25 @@ use wasmtime::{Engine, ResourceLimiter, Store, Trap};
 
 use crate::engine::limits;
 
-/// What a call came to, with the fuel it used.
+/// What a call came to, with what it cost.
 #[derive(Clone, Debug)]
 pub(crate) struct Called<T> {
     pub(crate) result: Result<T, Undecided>,
+    pub(crate) cost: Cost,
+}
+
+/// What a call used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
     pub(crate) fuel: u64,
+    /// Linear memory at its largest.
+    pub(crate) memory_bytes: usize,
 }
 
 impl<T> Called<T> {
     /// Goes on with the value.
     pub(crate) fn and_then<U>(self, next: impl FnOnce(T) -> Result<U, Undecided>) -> Called<U> {
-        Called { result: self.result.and_then(next), fuel: self.fuel }
+        Called { result: self.result.and_then(next), cost: self.cost }
     }
 }
 
@@ -32,12 +40,16 @@ pub(crate) fn call<S: AsMut<Memory> + 'static, T>(
     store.set_epoch_deadline(limits::DEADLINE_TICKS);
     let result = store.set_fuel(fuel).map_err(|error| refused(&error)).and_then(|()| steps(&mut store));
     let left = store.get_fuel().unwrap_or(0);
-    Called { result, fuel: fuel - left }
+    let Memory { largest_bytes: memory_bytes } = *store.data_mut().as_mut();
+    Called { result, cost: Cost { fuel: fuel - left, memory_bytes } }
 }
 
 /// The limits on memory. A growth beyond them ends the call: the guest cannot go on as if it had been told no.
-#[derive(Debug)]
-pub(crate) struct Memory;
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Linear memory at its largest, as far as it was granted.
+    largest_bytes: usize,
+}
 
 impl AsMut<Self> for Memory {
     fn as_mut(&mut self) -> &mut Self {
@@ -53,6 +65,7 @@ pub(crate) struct Ended(pub(crate) Undecided);
 impl ResourceLimiter for Memory {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         if desired <= limits::MEMORY {
+            self.largest_bytes = self.largest_bytes.max(desired);
             return Ok(true);
         }
         Err(too_much(format!("{} MiB of memory", limits::MEMORY >> 20)))

@@ -11,11 +11,12 @@
 //!     - { times: 100, rule: times, path: spec.failKernRequest.times, message: 101 is over the cap of 100 }
 //! ```
 //! [`load`] reads a folder of them, [`Case::run`] puts one to a module, and [`unnoticed`] tells which cases pass whatever
-//! the module does. `policies/README.md` lists the fields.
+//! the module does. [`settings`] and [`admission`] read those parts from files of their own. `policies/README.md` lists the fields.
 
 mod compare;
 mod expected;
 mod mutation;
+mod parts;
 mod question;
 mod read;
 
@@ -33,6 +34,7 @@ use serde_json::Value as Json;
 pub use compare::Difference;
 pub use expected::{Expected, Verdict};
 pub use mutation::{Mutation, mutations, unnoticed};
+pub use parts::{admission, settings};
 
 /// What a folder holds.
 #[derive(Debug, Default)]

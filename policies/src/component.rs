@@ -47,7 +47,7 @@ impl Component {
         fuel: u64,
         function: impl FnOnce(&policy::Guest, &mut Store<Memory>) -> wasmtime::Result<T>,
     ) -> Called<T> {
-        call(&self.engine, Memory, fuel, |store| {
+        call(&self.engine, Memory::default(), fuel, |store| {
             let instance =
                 self.pre.instantiate(&mut *store).map_err(|error| failure(&error, fuel, refused))?;
             function(instance.faultline_guardrail_policy(), store)
@@ -57,6 +57,11 @@ impl Component {
 }
 
 impl Guest for Component {
+    fn compiled_bytes(&self) -> usize {
+        let image = self.pre.instance_pre().component().image_range();
+        image.end.addr() - image.start.addr()
+    }
+
     fn describe(&self, fuel: u64) -> Called<Description> {
         self.call(fuel, |guest, store| guest.call_describe(store)).and_then(answer::description)
     }
@@ -83,4 +88,14 @@ fn check_version(engine: &Engine, component: &component::Component) -> Result<()
         None => format!("it does not export {INTERFACE}{VERSION}"),
     };
     Err(Undecided::RefusedModule(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_the_interface_that_is_checked() {
+        assert_eq!(crate::abi::Abi::Component.protocol(), format!("{INTERFACE}{VERSION}"));
+    }
 }

@@ -13,6 +13,9 @@ use crate::{
 
 /// A compiled module of some ABI. `fuel` bounds each call.
 pub(crate) trait Guest: Send + Sync {
+    /// Memory that its compiled code takes, for as long as it is loaded.
+    fn compiled_bytes(&self) -> usize;
+
     /// What the module says of itself.
     fn describe(&self, fuel: u64) -> Called<Description>;
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use wasmtime::Engine;
 
 use crate::{
-    call::Called,
+    call::{Called, Cost},
     engine::{self, limits},
     module::{Compiled, Module},
     recent::Recent,
@@ -123,14 +123,26 @@ impl Host {
     /// [`Evaluator::evaluate`] of a module that is loaded.
     #[must_use]
     pub fn evaluate_loaded(&self, module: &Module, settings: &Value, review: &Review) -> Evaluation {
-        let called = match module.compiled() {
+        self.evaluate_measured(module, settings, review).0
+    }
+
+    /// [`Self::evaluate_loaded`], with the bytes of linear memory that the guest had in the end.
+    #[must_use]
+    pub fn evaluate_measured(
+        &self,
+        module: &Module,
+        settings: &Value,
+        review: &Review,
+    ) -> (Evaluation, usize) {
+        let Called { result: outcome, cost } = match module.compiled() {
             Ok(compiled) => {
                 let _permit = self.permit();
                 ask(compiled, self.fuel, settings, review)
             }
-            Err(refusal) => Called { result: Err(refusal.clone()), fuel: 0 },
+            Err(refusal) => Called { result: Err(refusal.clone()), cost: Cost::default() },
         };
-        Evaluation { outcome: called.result, module_digest: module.digest().to_owned(), fuel: called.fuel }
+        let Cost { fuel, memory_bytes } = cost;
+        (Evaluation { outcome, module_digest: module.digest().to_owned(), fuel }, memory_bytes)
     }
 
     /// Waits until fewer than [`limits::PARALLEL`] calls are under way.
@@ -166,22 +178,22 @@ impl Evaluator for Host {
 fn ask(module: &Compiled, fuel: u64, settings: &Value, review: &Review) -> Called<Response> {
     let (description, settings) = match prepared(module, fuel, settings) {
         Ok(prepared) => prepared,
-        Err((why, fuel)) => return Called { result: Err(why), fuel },
+        Err((why, cost)) => return Called { result: Err(why), cost },
     };
     module.evaluate(description, &settings, review, fuel)
 }
 
-/// What the module says of itself, and settings that it accepts, as JSON; or why not, with the fuel it took.
+/// What the module says of itself, and settings that it accepts, as JSON; or why not, with what it took to say so.
 fn prepared<'m>(
     module: &'m Compiled,
     fuel: u64,
     settings: &Value,
-) -> Result<(&'m Description, String), (Undecided, u64)> {
-    let Called { result, fuel: burnt } = module.describe(fuel);
+) -> Result<(&'m Description, String), (Undecided, Cost)> {
+    let Called { result, cost: burnt } = module.describe(fuel);
     let description = result.map_err(|why| (why, burnt))?;
     // No settings are empty settings.
     let settings = if settings.is_null() { "{}".to_owned() } else { settings.to_string() };
-    let Called { result, fuel: burnt } = module.validate(&settings, fuel);
+    let Called { result, cost: burnt } = module.validate(&settings, fuel);
     result.map_err(|why| (why, burnt))?;
     Ok((description, settings))
 }

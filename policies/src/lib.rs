@@ -27,6 +27,7 @@ mod bindings {
     pub(crate) use exports::faultline::guardrail::policy;
 }
 
+pub use abi::Abi;
 pub use engine::limits;
 pub use host::{Host, HostConfig, HostError, Ticks};
 pub use module::Module;

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
 use crate::{
-    call::Called,
+    abi::{self, Abi},
+    call::{Called, Cost},
     engine::limits,
     guest::{self, Guest},
     recent::Recent,
@@ -16,6 +17,7 @@ use crate::{
 /// A module in memory. Cheap to use again: it is compiled, and asked to describe itself, once.
 pub struct Module {
     digest: String,
+    abi: Option<Abi>,
     compiled: Result<Compiled, Undecided>,
 }
 
@@ -32,7 +34,19 @@ impl Module {
     /// Compiles `bytes`. A module that is refused is a module all the same: it says why whenever it is asked.
     pub(crate) fn new(engine: &Engine, bytes: &[u8]) -> Self {
         let compiled = guest::compile(engine, bytes).map(Compiled::new);
-        Self { digest: digest(bytes), compiled }
+        Self { digest: digest(bytes), abi: abi::sniff(bytes).ok(), compiled }
+    }
+
+    /// Which kind of module it is; `None`: none that this host runs.
+    #[must_use]
+    pub const fn abi(&self) -> Option<Abi> {
+        self.abi
+    }
+
+    /// Memory in bytes that its compiled code takes for as long as it is loaded; `None`: it is refused.
+    #[must_use]
+    pub fn compiled_bytes(&self) -> Option<usize> {
+        self.compiled.as_ref().ok().map(|compiled| compiled.guest.compiled_bytes())
     }
 
     /// `sha256:<hex>` of its bytes.
@@ -57,7 +71,7 @@ impl Compiled {
     /// What the module says of itself. Kept once it has answered; a failure is not.
     pub(crate) fn describe(&self, fuel: u64) -> Called<&Description> {
         if let Some(description) = self.description.get() {
-            return Called { result: Ok(description), fuel: 0 };
+            return Called { result: Ok(description), cost: Cost::default() };
         }
         // Another thread may have been quicker, with the same answer.
         self.guest.describe(fuel).and_then(|description| Ok(self.description.get_or_init(|| description)))

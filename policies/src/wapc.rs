@@ -94,6 +94,11 @@ impl Wapc {
 }
 
 impl Guest for Wapc {
+    fn compiled_bytes(&self) -> usize {
+        let image = self.pre.module().image_range();
+        image.end.addr() - image.start.addr()
+    }
+
     fn describe(&self, fuel: u64) -> Called<Description> {
         self.ask("protocol_version", Vec::new(), fuel).and_then(|spoken| {
             response::protocol_version(&spoken.said)?;
@@ -110,14 +115,14 @@ impl Guest for Wapc {
     }
 
     fn validate(&self, settings: &str, fuel: u64) -> Called<()> {
-        let Called { result, fuel } = self.ask("validate_settings", settings.into(), fuel);
+        let Called { result, cost } = self.ask("validate_settings", settings.into(), fuel);
         let result = match result {
             Ok(spoken) => response::settings(&spoken.said),
             // What the guest cannot even read is not valid; the SDKs say so in this way.
             Err(Undecided::GaveUp(why)) => Err(Undecided::InvalidSettings(vec![why])),
             Err(why) => Err(why),
         };
-        Called { result, fuel }
+        Called { result, cost }
     }
 
     fn evaluate(&self, _: &Description, settings: &str, review: &Review, fuel: u64) -> Called<Response> {

@@ -11,9 +11,16 @@ use snapbox::{Data, cmd::Command};
 mod compile;
 #[path = "cli/kernels.rs"]
 mod kernels;
+#[path = "cli/policy.rs"]
+mod policy;
 
 const CAPS: &[u8] = include_bytes!("../../policies/modules/cap_limits.wasm");
 const DENY: &[u8] = include_bytes!("../../policies/modules/deny_all.wasm");
+const WAPC: &[u8] = include_bytes!("../../policies/modules-wapc/forbid_failtype.wasm");
+/// The caps, where the stage has them.
+const MODULE: &str = "guardrails/modules/cap_limits.wasm";
+const DENY_MODULE: &str = "denied/modules/deny_all.wasm";
+const MOUNT: &str = "--input=policy/mount.yaml";
 const NOW: &str = "--now=2026-03-01T12:00:00Z";
 
 /// Arguments, exit code, and where the expected text is: `<name>.stdout` or, for errors, `<name>.stderr`.
@@ -66,6 +73,48 @@ const CASES: &[(&str, &[&str], i32)] = &[
     ("compile-nothing", &["compile", "nowhere", "experiments", "/dev/zero", "--btf=vmlinux.btf"], 2),
     ("compile-btf-text", &["compile", "experiments/mount.yaml", "--btf=experiments/mount.yaml"], 2),
     ("compile-btf-poor", &["compile", "experiments/mount.yaml", "--btf=poor.btf"], 2),
+    ("policy-inspect", &["policy", "inspect", MODULE], 0),
+    ("policy-inspect-json", &["policy", "inspect", MODULE, "-o", "json"], 0),
+    ("policy-inspect-wapc", &["policy", "inspect", "policy/forbid_failtype.wasm"], 0),
+    ("policy-inspect-refused", &["policy", "inspect", "garbage/modules/caps.wasm"], 1),
+    ("policy-inspect-nothing", &["policy", "inspect", "nowhere.wasm"], 2),
+    ("policy-run", &["policy", "run", MODULE, MOUNT, "--settings=policy/caps.yaml"], 0),
+    ("policy-run-yaml", &["policy", "run", MODULE, MOUNT, "--settings=policy/caps.yaml", "-o", "yaml"], 0),
+    ("policy-run-denied", &["policy", "run", DENY_MODULE, MOUNT], 1),
+    ("policy-run-admission", &["policy", "run", DENY_MODULE, MOUNT, "--admission=policy/admission.yaml"], 1),
+    (
+        "policy-run-wapc",
+        &["policy", "run", "policy/forbid_failtype.wasm", MOUNT, "--settings=policy/slab.yaml"],
+        1,
+    ),
+    ("policy-run-no-caps", &["policy", "run", MODULE, MOUNT, "--settings=policy/no-caps.yaml"], 1),
+    (
+        "policy-run-broken-settings",
+        &["policy", "run", MODULE, MOUNT, "--settings=policy/broken-settings.yaml"],
+        1,
+    ),
+    (
+        "policy-run-broken-admission",
+        &["policy", "run", MODULE, MOUNT, "--admission=policy/broken-admission.yaml"],
+        1,
+    ),
+    ("policy-run-broken", &["policy", "run", MODULE, "--input=broken/typos.yaml"], 1),
+    ("policy-run-no-experiment", &["policy", "run", MODULE, "--input=guardrails/caps.yaml"], 1),
+    (
+        "policy-run-unasked",
+        &["policy", "run", MODULE, MOUNT, "--settings=policy/caps.yaml", "--admission=policy/admission.yaml"],
+        2,
+    ),
+    ("policy-run-refused", &["policy", "run", "garbage/modules/caps.wasm", MOUNT], 2),
+    ("policy-test", &["policy", "test", "policy/cases", "--module", MODULE], 0),
+    ("policy-test-mutation", &["policy", "test", "policy/cases", "--module", MODULE, "--mutation"], 0),
+    ("policy-test-weak", &["policy", "test", "policy/weak", "--module", MODULE, "--mutation"], 1),
+    ("policy-test-failing", &["policy", "test", "policy/failing", "--module", MODULE, "--mutation"], 1),
+    ("policy-test-json", &["policy", "test", "policy/failing", "--module", MODULE, "-o", "json"], 1),
+    ("policy-test-no-module", &["policy", "test", "policy/weak/lost"], 2),
+    ("policy-test-nothing", &["policy", "test", "experiments/nowhere", "--module", MODULE], 2),
+    ("policy-bench-no-caps", &["policy", "bench", MODULE], 1),
+    ("policy-bench-refused", &["policy", "bench", "garbage/modules/caps.wasm"], 2),
     ("plan", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW], 0),
     ("plan-json", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "-o", "json"], 0),
     ("plan-differs", &["plan", "--source=experiments", "--inventory=inventory.yaml", NOW, "--exit-code"], 1),
@@ -115,6 +164,7 @@ fn stage() -> tempfile::TempDir {
     ] {
         fs::write(stage.path().join(name), types).unwrap();
     }
+    fs::write(stage.path().join("policy/forbid_failtype.wasm"), WAPC).unwrap();
     fs::write(stage.path().join("vmlinux.elf"), b"\x7fELF\x02\x01\x01").unwrap();
     stage
 }
@@ -206,6 +256,10 @@ fn every_command_has_an_example_in_its_help() {
         "explain",
         "preflight",
         "certs init",
+        "policy inspect",
+        "policy run",
+        "policy test",
+        "policy bench",
         "completions",
     ] {
         let output = faultline(stage.path()).args(command.split(' ')).arg("--help").output().unwrap();
@@ -219,7 +273,7 @@ fn the_commands_of_later_issues_are_not_listed() {
     let stage = tempfile::tempdir().unwrap();
     let output = faultline(stage.path()).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for later in ["halt", "release", "suspend", "events", "schedule", "import", "policy"] {
+    for later in ["halt", "release", "suspend", "events", "schedule", "import"] {
         assert!(!help.contains(&format!("  {later} ")), "{later}: {help}");
     }
 }

@@ -5,6 +5,7 @@ use faultline_api::{
     decode::{Field, Fields, Findings},
 };
 use faultline_core::review::{Finding, Response, TightenFinding, Undecided};
+use serde_json::{Value as Json, json};
 
 /// What a module answers, or why it does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,8 @@ impl Verdict {
 
 impl Expected {
     /// What came.
-    pub(super) fn of(outcome: Result<Response, Undecided>) -> Self {
+    #[must_use]
+    pub fn of(outcome: Result<Response, Undecided>) -> Self {
         match outcome {
             Ok(response) => Self::Response(response),
             Err(Undecided::InvalidSettings(problems)) => Self::InvalidSettings(problems),
@@ -70,8 +72,35 @@ impl Expected {
         }
     }
 
+    /// As `expect` takes it: what came may be pasted into a case.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let mut json = json!({ "verdict": self.verdict().word() });
+        let mut list = |name: &str, items: Vec<Json>| {
+            if !items.is_empty() {
+                json[name] = Json::Array(items);
+            }
+        };
+        match self {
+            Self::Response(Response { denials, tightenings, warnings }) => {
+                let tightening = |TightenFinding { limit, finding }: &TightenFinding| {
+                    let mut json = finding_json(finding);
+                    limit_fields(limit).into_iter().for_each(|(name, value)| json[name] = value);
+                    json
+                };
+                list("denials", denials.iter().map(finding_json).collect());
+                list("tightenings", tightenings.iter().map(tightening).collect());
+                list("warnings", warnings.iter().map(finding_json).collect());
+            }
+            Self::Undecided(why) => json["error"] = Json::from(why.as_str()),
+            Self::InvalidSettings(problems) => json["problems"] = Json::from(problems.as_slice()),
+        }
+        json
+    }
+
     /// All of it, a line for each part. Two answers are equal where their lines are.
-    pub(super) fn lines(&self) -> Vec<String> {
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("verdict: {}", self.verdict().word())];
         match self {
             Self::Response(Response { denials, tightenings, warnings }) => {
@@ -90,22 +119,39 @@ impl Expected {
     }
 }
 
+fn finding_json(Finding { rule, path, message }: &Finding) -> Json {
+    json!({ "rule": rule, "path": path, "message": message })
+}
+
+/// The limits that there are, by the names that cases give them.
+fn limit_fields(limit: &Tightening) -> Vec<(&'static str, Json)> {
+    let Tightening { probability, times, duration, targets, drop } = limit;
+    let drop = (!drop.is_empty()).then(|| drop.iter().map(String::as_str).collect::<Json>());
+    [
+        ("probability", probability.map(|percent| percent.get().into())),
+        ("times", times.map(Json::from)),
+        ("duration", duration.map(|duration| duration.to_string().into())),
+        ("targets", targets.map(Json::from)),
+        ("drop", drop),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
+}
+
 fn found(finding: &Finding) -> String {
     let Finding { rule, path, message } = finding;
     format!("rule {rule}, path {path}, message {message:?}")
 }
 
 fn limits(limit: &Tightening) -> String {
-    let Tightening { probability, times, duration, targets, drop } = limit;
-    let mut limits = Vec::new();
-    limits.extend(probability.map(|percent| format!("probability {}", percent.get())));
-    limits.extend(times.map(|times| format!("times {times}")));
-    limits.extend(duration.map(|duration| format!("duration {duration}")));
-    limits.extend(targets.map(|targets| format!("targets {targets}")));
-    if !drop.is_empty() {
-        limits.push(format!("drop {}", drop.iter().map(String::as_str).collect::<Vec<_>>().join(" ")));
-    }
-    limits.join(", ")
+    let value = |value: Json| match value {
+        Json::String(text) => text,
+        Json::Array(uids) => uids.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    };
+    let fields = limit_fields(limit).into_iter().map(|(name, limit)| format!("{name} {}", value(limit)));
+    fields.collect::<Vec<_>>().join(", ")
 }
 
 /// Reads `expect`: the word `allow`, or a mapping that leaves nothing open. An expectation that any answer would meet is

@@ -113,7 +113,7 @@ fn source(field: Field<'_>, findings: &mut Findings) -> Option<SourceFacts> {
     Some(facts)
 }
 
-fn admission(field: Field<'_>, findings: &mut Findings) -> Option<Admission> {
+pub(super) fn admission(field: Field<'_>, findings: &mut Findings) -> Option<Admission> {
     let mut fields = field.fields(findings)?;
     let now = fields.take("now", findings).and_then(|field| field.instant(findings));
     let environment = text(&mut fields, "environment", findings).unwrap_or_default();

@@ -55,7 +55,7 @@ pub(super) fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn broken(path: &Path, bytes: &[u8], problems: Vec<Diagnostic>) -> BrokenFile {
+pub(super) fn broken(path: &Path, bytes: &[u8], problems: Vec<Diagnostic>) -> BrokenFile {
     let rendered = render(&problems, &path.display().to_string(), bytes, false);
     let located = problems.into_iter().map(|diagnostic| {
         let at = diagnostic.span.map(|span| line_col(bytes, span.start));
@@ -95,7 +95,7 @@ fn document_of(document: YamlDocument, path: &Path, bytes: &[u8], findings: &mut
 }
 
 /// Settings are the module's own business, as long as JSON can hold them.
-fn settings(field: Field<'_>, findings: &mut Findings) -> Option<Json> {
+pub(super) fn settings(field: Field<'_>, findings: &mut Findings) -> Option<Json> {
     if let Some(node) = field.node.first_without_json() {
         let message = "JSON has no such number, and modules get their settings as JSON";
         findings.push(Diagnostic::error(Code::UnsupportedYaml, node.span, message).help("put it in quotes"));

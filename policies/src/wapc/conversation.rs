@@ -35,7 +35,7 @@ pub(super) struct Spoken {
 impl Conversation {
     pub(super) fn new(operation: &'static str, payload: Vec<u8>) -> Self {
         Self {
-            limits: Memory,
+            limits: Memory::default(),
             operation,
             payload,
             response: None,

@@ -1,9 +1,12 @@
 //! Case files: what is read of them, what is refused, and what is said of a difference.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use faultline_core::review::Operation;
-use faultline_policies::cases::{Cases, Expected, LoadError, Mutation, Verdict, load, unnoticed};
+use faultline_api::{GoDuration, Percent, Tightening};
+use faultline_core::review::{Finding, Operation, Response, TightenFinding};
+use faultline_policies::cases::{
+    Cases, Expected, LoadError, Mutation, Verdict, admission, load, settings, unnoticed,
+};
 use tempfile::TempDir;
 
 use crate::{HOST, fixtures::CAP_LIMITS};
@@ -223,4 +226,55 @@ fn cases_that_cannot_tell_a_module_from_another_are_named() {
     assert_eq!(blind(Mutation::AllowAll), ["allowed"]);
     assert_eq!(blind(Mutation::DenyAll), ["denied"]);
     assert_eq!(blind(Mutation::Without("times".to_owned())), ["allowed"]);
+}
+
+#[test]
+fn what_came_is_read_back_as_what_is_expected() {
+    let finding =
+        |rule: &str| Finding { rule: rule.into(), path: "spec".into(), message: "so: \"it\" is".into() };
+    let tighten = |limit| TightenFinding { limit, finding: finding("a") };
+    let none = Tightening::default();
+    let tightenings = vec![
+        tighten(Tightening { probability: Percent::new(0), ..none.clone() }),
+        tighten(Tightening { times: Some(u64::MAX), ..none.clone() }),
+        tighten(Tightening { duration: Some(GoDuration::from_nanos(90_000_000_001)), ..none.clone() }),
+        tighten(Tightening { targets: Some(3), ..none.clone() }),
+        tighten(Tightening { drop: ["u1".to_owned(), "u2".to_owned()].into(), ..none }),
+    ];
+    let (denials, warnings) = (vec![finding("b"), finding("c")], vec![finding("d")]);
+    for expected in [
+        Expected::Response(Response::default()),
+        Expected::Response(Response { warnings: warnings.clone(), ..Response::default() }),
+        Expected::Response(Response { tightenings: tightenings.clone(), ..Response::default() }),
+        Expected::Response(Response { denials, tightenings, warnings }),
+        Expected::Undecided("the module gave up: no".into()),
+        Expected::InvalidSettings(vec!["a".into(), "b".into()]),
+    ] {
+        let text = format!("case: a\nexperiment: EXPERIMENT\nexpect: {}\n", expected.to_json());
+        let loaded = read(&text);
+        assert!(loaded.broken.is_empty(), "{}", loaded.broken[0].rendered);
+        assert_eq!(loaded.cases[0].expected, expected);
+    }
+}
+
+#[test]
+fn settings_and_a_selection_are_read_from_files_of_their_own() {
+    let path = Path::new("a.yaml");
+    let caps = serde_json::json!({ "times": { "max": 100 } });
+    assert_eq!(settings(path, b"times: { max: 100 }\n"), Ok(caps.clone()));
+    assert_eq!(settings(path, caps.to_string().as_bytes()), Ok(caps));
+    assert_eq!(settings(path, b"# none\n"), Ok(serde_json::json!({})));
+    let one = "targets: [{ node: n1, namespace: shop, pod: a }]\n";
+    assert_eq!(admission(path, one.as_bytes()).unwrap().targets.len(), 1);
+    let two = format!("{one}---\n{one}");
+    for (text, place) in [
+        (two.as_str(), "a.yaml:3:1"),
+        ("targets: []\n", "a.yaml:1:1"),
+        ("# none\n", "there is no document"),
+        ("[", "a.yaml:1:"),
+    ] {
+        let broken = admission(path, text.as_bytes()).unwrap_err();
+        assert!(broken.rendered.contains(place), "{}", broken.rendered);
+    }
+    assert!(settings(path, b"a: .inf\n").unwrap_err().rendered.contains("a.yaml:1:4"));
 }

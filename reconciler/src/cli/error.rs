@@ -24,6 +24,16 @@ pub(super) enum CliError {
     NoPrograms { path: PathBuf, missing: MissingFact },
     #[error("the files have no experiment{}", .0.as_ref().map(|name| format!(" {name}")).unwrap_or_default())]
     NoExperiment(Option<Name>),
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+    #[error("there is no module in {} or beside it: name one with --module", .0.display())]
+    NoModule(PathBuf),
+    #[error("{} has several modules: name one with --module", .0.display())]
+    SeveralModules(PathBuf),
+    #[error(transparent)]
+    Cases(#[from] faultline_policies::cases::LoadError),
+    #[error(transparent)]
+    Undecided(faultline_core::review::Undecided),
     #[error("the ledger {} is not valid", path.display())]
     Ledger { path: PathBuf, source: serde_json::Error },
     #[error("two sources are called {0}: give them names with NAME=DIR")]

@@ -13,6 +13,7 @@ mod kernel;
 mod nodes;
 mod output;
 mod plan;
+mod policy;
 #[cfg(all(target_os = "linux", feature = "embedded-node"))]
 mod preflight;
 mod run;
@@ -42,6 +43,7 @@ enum Command {
     Validate(validate::Validate),
     Compile(compile::Compile),
     Plan(plan::PlanCommand),
+    Policy(policy::Policy),
     Run(run::Run),
     #[cfg(all(target_os = "linux", feature = "embedded-node"))]
     Up(up::Up),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Validate(command) => command.execute(),
         Command::Compile(command) => command.execute(),
         Command::Plan(command) => command.execute(),
+        Command::Policy(command) => command.execute(),
         Command::Run(command) => command.execute(),
         #[cfg(all(target_os = "linux", feature = "embedded-node"))]
         Command::Up(command) => command.execute(),
