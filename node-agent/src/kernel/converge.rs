@@ -16,7 +16,7 @@ use faultline_ebpf::symbol::Unresolved;
 use super::cgroups::Walk;
 use super::engine::{Content, Engine, LiveProbe};
 use super::error::ProbeError;
-use super::functions::{Ground, Resolved, Wanted};
+use super::functions::{CHAIN_FUNCTIONS, Ground, Resolved, Wanted};
 use super::lookup::Types;
 use super::membership::{self, Lists, probes_of};
 use super::predicates::{Numbers, OF_ONE_FUNCTION};
@@ -28,11 +28,11 @@ use super::sys::BpfError;
 /// inherited its parent's new list by then.
 const WALKS: usize = 3;
 
-/// Once more where there was no room for predicates and something was retired: its own took some until then.
+/// Once more where there was no room for predicates or functions and something was retired: its own took some until then.
 pub(super) fn converge(engine: &mut Engine, desired: &[ProbeSpec]) -> Vec<ProbeOutcome> {
     let (outcomes, first) = once(engine, desired);
     let is_crowded = |outcome: &ProbeOutcome| {
-        matches!(outcome.result, Err(ProbeError::Full { what: OF_ONE_FUNCTION, .. }))
+        matches!(outcome.result, Err(ProbeError::Full { what: OF_ONE_FUNCTION | CHAIN_FUNCTIONS, .. }))
     };
     if !outcomes.iter().any(is_crowded) || first.dropped.is_empty() && first.replaced.is_empty() {
         return outcomes;
@@ -109,16 +109,14 @@ pub(super) struct Places {
 /// Attaches what is wanted and is not attached yet: functions before gates, or entries would go unseen.
 ///
 /// Predicates of probes that are in force are wanted, too, whether or not they are desired: they may be evaluated until
-/// those probes are retired.
+/// those probes are retired. They come first: where there is not room for all, they keep what they have.
 pub(super) fn attach(engine: &mut Engine, wanted: &[(FaultKind, &CallChain)]) -> Places {
     let contents = engine.probes.values().map(|probe| &probe.content);
     let in_force = contents.map(|content| (content.fault, &content.call_chain));
-    let (mut functions, mut faults) = (Wanted::new(), BTreeMap::<_, BTreeSet<_>>::new());
-    for (fault, chain) in wanted.iter().copied().chain(in_force) {
+    let (mut functions, mut faults) = (Wanted::default(), BTreeMap::<_, BTreeSet<_>>::new());
+    for (fault, chain) in in_force.chain(wanted.iter().copied()) {
         faults.entry(fault).or_default().extend(&chain.target);
-        for frame in &chain.frames {
-            functions.entry(&frame.function).or_default().extend(&frame.predicate);
-        }
+        functions.add(&chain.frames);
     }
     let Engine { functions: carried, gates, facts, maps, generation, symbols, kprobes, .. } = engine;
     let types = &Types::default();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use faultline_api::Predicate;
+use faultline_api::{Frame, Predicate};
 use faultline_ebpf::asm::{AsmError, Program};
 use faultline_ebpf::codegen::{ChainFunction, Hook, chain_entry, chain_exit};
 use faultline_ebpf::facts::Facts;
@@ -15,6 +15,7 @@ use faultline_ebpf::symbol::Symbol;
 
 use super::engine::Kprobes;
 use super::error::ProbeError;
+use super::fitting::fitting;
 use super::gates::FORCED;
 use super::hot::{Newcomer, too_hot};
 use super::kprobes;
@@ -55,6 +56,9 @@ struct Idle {
     at: ChainFunction,
     predicates: Predicates,
 }
+
+/// What there are 256 of.
+pub(super) const CHAIN_FUNCTIONS: &str = "chain functions";
 
 /// How many functions stay loaded when no chain names them any more: an experiment that comes again does not have the
 /// verifier look at the same programs again.
@@ -113,8 +117,24 @@ impl Ground<'_> {
     }
 }
 
-/// The functions that chains name, each with the predicates that frames on it have.
-pub(super) type Wanted<'a> = BTreeMap<&'a str, BTreeSet<&'a Predicate>>;
+/// What chains ask for.
+#[derive(Default)]
+pub(super) struct Wanted<'a> {
+    /// The functions that they name, each with the predicates that frames on it have.
+    functions: BTreeMap<&'a str, BTreeSet<&'a Predicate>>,
+    /// The functions of each, in the order in which they are given numbers.
+    chains: Vec<BTreeSet<&'a str>>,
+}
+
+impl<'a> Wanted<'a> {
+    /// One chain more. It is given what the ones before it leave.
+    pub(super) fn add(&mut self, frames: &'a [Frame]) {
+        for frame in frames {
+            self.functions.entry(&frame.function).or_default().extend(&frame.predicate);
+        }
+        self.chains.push(frames.iter().map(|frame| frame.function.as_str()).collect());
+    }
+}
 
 /// A function that carries its programs, as steps of chains know it.
 #[derive(Debug, Clone)]
@@ -135,7 +155,7 @@ impl Functions {
     pub(super) fn ensure(&mut self, wanted: &Wanted<'_>, ground: &mut Ground<'_>) -> Resolved {
         self.part_with_gone();
         let fresh: Vec<&str> =
-            wanted.keys().copied().filter(|name| !self.meant.contains_key(*name)).collect();
+            wanted.functions.keys().copied().filter(|name| !self.meant.contains_key(*name)).collect();
         let mut resolved = Resolved::new();
         let known: BTreeSet<u64> = self.live.keys().copied().collect();
         let found = if fresh.is_empty() { Vec::new() } else { look_up(&fresh, ground.types, ground.symbols) };
@@ -149,11 +169,13 @@ impl Functions {
                 Err(error) => drop(resolved.insert(name, Err(error))),
             }
         }
+        let left_out = self.left_out(wanted, &strangers);
         // Several names may mean one function: it is given the predicates of all at once.
         for (address, names) in self.names(wanted) {
-            let all = names.iter().filter_map(|name| wanted.get(name)).flatten().copied().collect();
+            let all = names.iter().filter_map(|name| wanted.functions.get(name)).flatten().copied().collect();
             let carried = match (self.live.get_mut(&address), strangers.get(&address), names.as_slice()) {
                 (Some(function), ..) => function.carry(&all, ground),
+                (None, Some(_), _) if left_out.contains(&address) => Err(full()),
                 (None, Some(found), [name, ..]) => self.meet(name, found, &all, ground),
                 _ => continue,
             };
@@ -199,10 +221,28 @@ impl Functions {
         refused
     }
 
+    /// Of the functions that were found, those that go without a number. A chain with a function that was not found comes
+    /// to nothing, so it takes its turn after all others.
+    fn left_out(&self, wanted: &Wanted<'_>, found: &BTreeMap<u64, Found>) -> BTreeSet<u64> {
+        let lacks_one = |at: &&u64| {
+            let found = found.get(at).filter(|_| !self.live.contains_key(at));
+            found.is_some_and(|found| self.former(&found.symbol).is_none())
+        };
+        let lacking = |chain: &BTreeSet<&str>| -> BTreeSet<u64> {
+            chain.iter().filter_map(|name| self.meant.get(*name)).filter(lacks_one).copied().collect()
+        };
+        let is_whole = |chain: &&BTreeSet<&str>| chain.iter().all(|name| self.meant.contains_key(*name));
+        let (whole, rest): (Vec<_>, Vec<_>) = wanted.chains.iter().partition(is_whole);
+        let lacking: Vec<BTreeSet<u64>> = whole.into_iter().chain(rest).map(lacking).collect();
+        let room = usize::from(MAX_FUNCTIONS).saturating_sub(self.live.len() + self.gone.len());
+        let fitting = fitting(&lacking, room);
+        lacking.into_iter().flatten().filter(|at| !fitting.contains(at)).collect()
+    }
+
     /// The functions that names mean, each with those names.
     fn names<'a>(&self, wanted: &Wanted<'a>) -> BTreeMap<u64, Vec<&'a str>> {
         let mut names: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
-        for name in wanted.keys() {
+        for name in wanted.functions.keys() {
             if let Some(address) = self.meant.get(*name) {
                 names.entry(*address).or_default().push(name);
             }
@@ -260,15 +300,19 @@ impl Functions {
         self.unused_number(symbol)
     }
 
-    fn unused_number(&self, symbol: &Symbol) -> Option<u16> {
+    /// The number that the function had before its module was loaded anew.
+    fn former(&self, symbol: &Symbol) -> Option<u16> {
         let is_same = |function: &&Function| {
             (&function.symbol.name, &function.symbol.module) == (&symbol.name, &symbol.module)
         };
+        self.gone.iter().find(is_same).map(|function| function.at.number)
+    }
+
+    fn unused_number(&self, symbol: &Symbol) -> Option<u16> {
         let all = || self.live.values().chain(&self.gone);
         let idle = self.idle.iter().map(|idle| idle.at.number);
         let taken: BTreeSet<u16> = all().map(|function| function.at.number).chain(idle).collect();
-        let before = self.gone.iter().find(is_same).map(|function| function.at.number);
-        before.or_else(|| (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number)))
+        self.former(symbol).or_else(|| (1..=MAX_FUNCTIONS).find(|number| !taken.contains(number)))
     }
 
     /// By a trampoline, or else by kprobes.
@@ -284,8 +328,7 @@ impl Functions {
         if let Some(attached) = again.and_then(|idle| idle.attach(found, wanted, ground)) {
             return Ok(attached);
         }
-        let full = ProbeError::Full { what: "chain functions", max: usize::from(MAX_FUNCTIONS) };
-        let number = self.number(&found.symbol).ok_or(full)?;
+        let number = self.number(&found.symbol).ok_or_else(full)?;
         let Found { ref symbol, address, .. } = *found;
         let at = |hook, span| ChainFunction { name: symbol.to_string(), number, hook, address, span };
         let hook = Hook::Trampoline { btf_id: symbol.id };
@@ -398,6 +441,10 @@ impl Function {
         let idle = Idle { entry: entry?.detach(), exit: exit.detach(), at, predicates };
         (mechanism == Mechanism::Trampoline).then_some(idle)
     }
+}
+
+fn full() -> ProbeError {
+    ProbeError::Full { what: CHAIN_FUNCTIONS, max: usize::from(MAX_FUNCTIONS) }
 }
 
 fn not_attachable(name: &str, error: &AttachError) -> ProbeError {

@@ -15,6 +15,7 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 mod fake;
 mod files;
+mod fitting;
 mod functions;
 mod gates;
 mod host;

@@ -2,9 +2,10 @@
 
 use faultline_ebpf::btf::Btf;
 use faultline_ebpf::codegen::counter;
-use faultline_node_agent::kernel::{CallCounter, EngineConfig, Kernel, Mechanism, ProbeError};
+use faultline_ebpf::layout::{MAX_FRAMES, MAX_FUNCTIONS};
+use faultline_node_agent::kernel::{CallCounter, EngineConfig, Kernel, Mechanism, ProbeError, ProbeSpec};
 
-use crate::world::{Vary, World, failing_mounts};
+use crate::world::{Vary, World, failing_mounts, programs_left};
 
 /// Few enough for any machine to exceed, and more than happens by itself.
 const FEW: u64 = 50;
@@ -72,4 +73,57 @@ fn a_function_with_as_many_programs_as_the_kernel_allows_gets_kprobes_and_that_r
     assert!(instead.contains("on one function, 38,"), "{instead}");
     assert_eq!(victim.ask("mount 5 1").failed, 5);
     drop(others);
+}
+
+#[test]
+fn as_many_functions_as_there_are_numbers_carry_programs_and_a_chain_too_many_leaves_room_for_those_behind_it()
+ {
+    let Some(mut world) = World::quick() else { return };
+    let (target, mut victim) = world.container("target");
+    let all = system_calls(usize::from(MAX_FUNCTIONS) + 2);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    // Less than a chain is left of the numbers.
+    let (first, rest) = all.split_at(usize::from(MAX_FUNCTIONS) / MAX_FRAMES * MAX_FRAMES);
+    let (last, beyond) = rest.split_at(usize::from(MAX_FUNCTIONS) - first.len());
+    let mut chains: Vec<Vec<&str>> = first.chunks(MAX_FRAMES).map(<[_]>::to_vec).collect();
+    let full = chains.len();
+    chains.extend([rest.to_vec(), last.to_vec(), vec![beyond[0]], vec![last[0], first[0]]]);
+    // The chain with mount in it comes first; it would never match.
+    chains[0].retain(|name| *name != MOUNT);
+    chains.insert(0, vec![MOUNT]);
+    let scopes: Vec<_> = (0..2).map(|nth| world.cgroup(&format!("c{nth}"))).chain([target]).collect();
+    let scope = |nth: usize| scopes[(nth + 2) % scopes.len()].as_path();
+    let chain = |(nth, frames): (usize, &Vec<&str>)| failing_mounts(scope(nth)).frames(frames);
+    let specs: Vec<ProbeSpec> = chains.iter().enumerate().map(chain).collect();
+    let outcomes = world.engine.converge(&specs);
+    let refused: Vec<(usize, String)> = outcomes
+        .iter()
+        .enumerate()
+        .filter_map(|(nth, outcome)| Some((nth, outcome.result.as_ref().err()?.to_string())))
+        .collect();
+    let why = "the node holds 256 chain functions already".to_owned();
+    assert_eq!(refused, [(full + 1, why.clone()), (full + 3, why)]);
+    let entries = world.engine.programs().into_iter().filter(|program| program.name.starts_with("fentry/"));
+    assert_eq!(entries.count(), usize::from(MAX_FUNCTIONS));
+    assert_eq!(victim.ask("mount 5 1").failed, 5);
+    // What comes in place of one of them finds the room that it leaves.
+    let others: Vec<ProbeSpec> = specs.iter().skip(2).cloned().collect();
+    let outcomes = world.engine.converge(&others);
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{outcomes:?}");
+    world.arm(&[]);
+    assert_eq!(programs_left(), [""; 0]);
+}
+
+const MOUNT: &str = "__x64_sys_mount";
+
+/// System calls that programs can be attached to, of which mount is the first: so many of those that return.
+fn system_calls(count: usize) -> Vec<String> {
+    let traced = std::fs::read_to_string("/sys/kernel/tracing/available_filter_functions").unwrap();
+    let returns = |name: &&str| !name.contains("exit") && !name.contains("sigreturn");
+    let names = traced.lines().filter(|name| name.starts_with("__x64_sys_")).filter(returns);
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_by_key(|name| name != MOUNT);
+    names.truncate(count);
+    assert_eq!(names.len(), count);
+    names
 }

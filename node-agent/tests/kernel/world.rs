@@ -60,6 +60,11 @@ impl World {
         Self::when(|kernel| WITH_MODULE.contains(&kernel))
     }
 
+    /// Only on the quick kernel: for what takes long and is the same on all.
+    pub(crate) fn quick() -> Option<Self> {
+        Self::when(|kernel| kernel == "6.1")
+    }
+
     /// Only on the kernel without the options.
     pub(crate) fn without_options() -> Option<Self> {
         Self::when(|kernel| kernel == NOFAIL)
