@@ -136,6 +136,13 @@ fn follow(words: &[&str]) -> Tally {
             let target = directory(0);
             repeat(number(1), || mount_and_unmount("binfmt_misc", &target))
         }
+        "mount-disk" => {
+            let target = directory(0);
+            repeat(number(1), || {
+                mount("/dev/vda", &target, "ext4", MountFlags::RDONLY, None)?;
+                unmount(&target, UnmountFlags::empty())
+            })
+        }
         "try" => repeat(number(1), mount_none_such),
         "try-for" => threads(number(2), move |_| repeat_for(number(1), mount_none_such)),
         "pwrite" => {

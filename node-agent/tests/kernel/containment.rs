@@ -2,10 +2,12 @@
 
 use std::fs;
 
-use faultline_node_agent::kernel::{Engine, EngineConfig, FaultKind, Kernel, ProbeError};
+use faultline_ebpf::btf::Btf;
+use faultline_ebpf::facts::Facts;
+use faultline_node_agent::kernel::{Engine, EngineConfig, FaultKind, Kernel, ProbeError, ProbeId, ProbeSpec};
 
 use crate::victim::Victim;
-use crate::world::{Vary, World, failing_mounts};
+use crate::world::{Vary, World, failing_mounts, mark};
 
 #[test]
 fn a_cgroup_made_later_is_in_scope_at_once_and_so_is_what_it_holds() {
@@ -59,6 +61,31 @@ fn an_allocation_that_must_not_fail_does_not() {
     assert_eq!(victim.ask("buffered-write 10").ok, 10);
     let counters = world.counters(&spec);
     assert!(counters.guarded.nofail >= 10, "{counters:?}");
+}
+
+#[test]
+fn a_page_that_must_not_fail_does_not_beside_others_that_do() {
+    let Some(mut world) = World::new() else { return };
+    let (target, mut victim) = world.container("target");
+    // What a file system reads of its disk goes to pages that are asked for with __GFP_NOFAIL, and used unseen. They
+    // are gone when the disk is no longer mounted, so that the next mount asks again.
+    let page = failing_mounts(&target).fault(FaultKind::Page);
+    let must_not = page.clone().frames(&[]).target_when(&nofail("!="));
+    let may =
+        ProbeSpec { id: ProbeId(mark()), ..page }.frames(&["__x64_sys_pwrite64"]).target_when(&nofail("=="));
+    world.arm(&[must_not.clone(), may.clone()]);
+    assert_eq!(victim.ask("mount-disk 5").ok, 5);
+    assert_eq!(victim.ask("pwrite 5").failed, 5);
+    let (spared, hit) = (world.counters(&must_not), world.counters(&may));
+    assert!(spared.guarded.nofail >= 5 && spared.rejected > 0, "{spared:?}");
+    assert_eq!((spared.injections, hit.injections), (0, 5), "{spared:?} {hit:?}");
+}
+
+/// Whether a page is asked for with __GFP_NOFAIL: the bit is another one on each kernel.
+fn nofail(comparison: &str) -> String {
+    let btf = Btf::parse(fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
+    let bit = Facts::from_btf(&btf).unwrap().gfp_nofail;
+    format!("(gfp_mask & {bit}) {comparison} 0")
 }
 
 #[test]
