@@ -6,6 +6,8 @@ mod text;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use text::limits;
+
 use faultline_api::{Reason, RunState};
 use jiff::Timestamp;
 use serde::Serialize;

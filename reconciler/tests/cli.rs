@@ -21,6 +21,8 @@ const WAPC: &[u8] = include_bytes!("../../policies/modules-wapc/forbid_failtype.
 const MODULE: &str = "guardrails/modules/cap_limits.wasm";
 const DENY_MODULE: &str = "denied/modules/deny_all.wasm";
 const MOUNT: &str = "--input=policy/mount.yaml";
+const OLD: &str = "--guardrails=guardrails";
+const PODS: &str = "--inventory=inventory.yaml";
 const NOW: &str = "--now=2026-03-01T12:00:00Z";
 
 /// Arguments, exit code, and where the expected text is: `<name>.stdout` or, for errors, `<name>.stderr`.
@@ -129,6 +131,21 @@ const CASES: &[(&str, &[&str], i32)] = &[
         &["plan", "--source=experiments", "--platform=denied", "--inventory=inventory.yaml", NOW],
         1,
     ),
+    ("plan-against", &["plan", "--source=experiments", OLD, "--against=stricter", PODS, NOW], 0),
+    (
+        "plan-against-json",
+        &["plan", "--source=experiments", OLD, "--against=denied", NOW, "--exit-code", "-o", "json"],
+        1,
+    ),
+    (
+        "plan-against-same",
+        &["plan", "--source=experiments", OLD, "--against=guardrails", NOW, "--exit-code"],
+        0,
+    ),
+    ("plan-against-no-module", &["plan", "--source=experiments", OLD, "--against=unguarded", NOW], 1),
+    ("plan-against-broken", &["plan", "--source=experiments", OLD, "--against=broken", NOW], 1),
+    ("plan-against-nowhere", &["plan", "--source=experiments", OLD, "--against=nowhere", NOW], 2),
+    ("plan-against-nothing", &["plan", "--source=experiments", OLD], 2),
     ("plan-undecided", &["plan", "--source=experiments", "--platform=unguarded", NOW], 1),
     ("plan-broken", &["plan", "--source=broken", "--inventory=inventory.yaml", NOW], 1),
     ("plan-unread", &["plan", "--source=nowhere", NOW], 2),
@@ -149,6 +166,7 @@ fn stage() -> tempfile::TempDir {
     for (guardrails, module, bytes) in [
         ("guardrails", "cap_limits.wasm", CAPS),
         ("bad-settings", "cap_limits.wasm", CAPS),
+        ("stricter", "cap_limits.wasm", CAPS),
         ("denied", "deny_all.wasm", DENY),
     ] {
         let modules = stage.path().join(guardrails).join("modules");

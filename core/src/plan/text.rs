@@ -2,6 +2,8 @@
 
 mod runs;
 
+pub use runs::limits;
+
 use std::fmt::{self, Display, Write as _};
 
 use faultline_api::Reason;

@@ -1,6 +1,12 @@
 //! `faultline plan`.
 
-use std::{env, fs, path::PathBuf, sync::Arc};
+mod against;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
 use faultline_api::Reason;
@@ -9,11 +15,13 @@ use faultline_policies::{Host, HostConfig};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use against::Changes;
+
 use super::{
     CliError, Outcome,
     defaults::DefaultsArgs,
     nodes::OnNodes,
-    output::{Format, print_text},
+    output::{Format, print, print_text},
     sources::SourceArgs,
 };
 use crate::{
@@ -30,12 +38,15 @@ use crate::{
 /// It is the plan that `run` would make and execute, from the same sources, inventory, ledger and instant.
 ///
 /// Exit codes: 0 fine; 1 something was read and found wrong, or denied, or, with --exit-code, would change, or, with
-/// --admin, can be injected on no node; 2 usage, IO, or a guardrail cannot decide, or no node answers.
+/// --admin, can be injected on no node; 2 usage, IO, or a guardrail cannot decide, or no node answers. With --guardrails
+/// and --against: 0 fine; 1 something is wrong with the new guardrails or, with --exit-code, a verdict changes; 2 usage
+/// or IO.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline plan --source experiments --platform guardrails
   faultline plan --source experiments --platform guardrails --inventory inventory.yaml -o json
   faultline plan --source experiments --inventory pods.yaml --state-dir state --exit-code
+  faultline plan --source experiments --guardrails main/guardrails --against guardrails --exit-code
   faultline plan --source experiments --inventory pods.yaml --admin 127.0.0.1:9464")]
 pub(super) struct PlanCommand {
     #[command(flatten)]
@@ -59,6 +70,12 @@ pub(super) struct PlanCommand {
     /// every experiment, which changes nothing in the plan
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<AdminAddress>,
+    /// Show whose verdict changes instead: with the guardrails of this directory, and with those of --against
+    #[arg(long, value_name = "OLD", requires = "against", conflicts_with = "admin")]
+    guardrails: Option<PathBuf>,
+    /// The guardrails that are to take their place, with their modules
+    #[arg(long, value_name = "NEW", requires = "guardrails")]
+    against: Option<PathBuf>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -69,6 +86,12 @@ pub(super) struct PlanCommand {
 impl PlanCommand {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
         let (output, exit_code) = (self.output, self.exit_code);
+        if let (Some(before), Some(after)) = (&self.guardrails, &self.against) {
+            let evaluator: Arc<dyn Evaluator + Send + Sync> = Arc::new(host()?);
+            let changes = self.changes(before, after, &evaluator)?;
+            print(&changes, output, Changes::text)?;
+            return Ok(changes.outcome(exit_code));
+        }
         let admin = self.admin.clone();
         let Pass { plan, parsed, .. } = self.pass(Arc::new(host()?))?;
         let preflight = admin.map(|address| OnNodes::ask(&address, &parsed)).transpose()?;
@@ -81,24 +104,39 @@ impl PlanCommand {
     }
 
     /// A pass whose plan goes nowhere.
-    fn pass(self, evaluator: Arc<dyn Evaluator + Send + Sync>) -> Result<Pass, CliError> {
-        let Self { sources, inventory, ledger, state_dir, now, exit_code: _, admin: _, output: _, defaults } =
-            self;
+    fn pass(&self, evaluator: Arc<dyn Evaluator + Send + Sync>) -> Result<Pass, CliError> {
+        Ok(reconcile(&mut self.deps(evaluator)?)?)
+    }
+
+    /// What such a pass works with.
+    fn deps(&self, evaluator: Arc<dyn Evaluator + Send + Sync>) -> Result<Deps, CliError> {
+        let Self {
+            sources,
+            inventory,
+            ledger,
+            state_dir,
+            now,
+            exit_code: _,
+            admin: _,
+            guardrails: _,
+            against: _,
+            output: _,
+            defaults,
+        } = self;
         let ledger = match (ledger, state_dir) {
             (Some(path), _) => read_ledger(path)?,
-            (None, Some(directory)) => store::read_only(&directory)?,
+            (None, Some(directory)) => store::read_only(directory)?,
             (None, None) => Ledger::default(),
         };
-        let mut deps = Deps {
+        Ok(Deps {
             clock: Arc::new(ManualClock::at(now.unwrap_or_else(|| SystemClock::new().now()))),
             sources: sources.directories()?,
-            inventory: Observer::new(inventory.map(Provider::File)),
+            inventory: Observer::new(inventory.clone().map(Provider::File)),
             evaluator,
             cache: Cache::default(),
             defaults: defaults.defaults(),
             converge: Box::new(DryRun::from(ledger)),
-        };
-        Ok(reconcile(&mut deps)?)
+        })
     }
 }
 
@@ -132,9 +170,9 @@ fn rendered(plan: &Plan, preflight: Option<&OnNodes>, format: Format) -> Result<
     })
 }
 
-fn read_ledger(path: PathBuf) -> Result<Ledger, CliError> {
-    let text = fs::read(&path).map_err(|source| CliError::Read { path: path.clone(), source })?;
-    serde_json::from_slice(&text).map_err(|source| CliError::Ledger { path, source })
+fn read_ledger(path: &Path) -> Result<Ledger, CliError> {
+    let text = fs::read(path).map_err(|source| CliError::Read { path: path.to_owned(), source })?;
+    serde_json::from_slice(&text).map_err(|source| CliError::Ledger { path: path.to_owned(), source })
 }
 
 /// What was found wrong weighs more than what could not be decided, but a source that was never read weighs most:

@@ -164,7 +164,9 @@ fn word(decision: &Decision) -> String {
     }
 }
 
-fn limits(limit: &Tightening) -> String {
+/// Limits in words; empty where there are none.
+#[must_use]
+pub fn limits(limit: &Tightening) -> String {
     let parts = [
         limit.probability.map(|most| format!("probability at most {} %", most.get())),
         limit.times.map(|most| format!("times at most {most}")),
