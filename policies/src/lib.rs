@@ -18,6 +18,7 @@ mod host;
 mod module;
 mod question;
 mod recent;
+pub mod template;
 mod ticker;
 mod wapc;
 

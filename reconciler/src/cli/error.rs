@@ -26,6 +26,8 @@ pub(super) enum CliError {
     NoExperiment(Option<Name>),
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
+    #[error("cannot write {}", path.display())]
+    Project { path: PathBuf, source: io::Error },
     #[error("there is no module in {} or beside it: name one with --module", .0.display())]
     NoModule(PathBuf),
     #[error("{} has several modules: name one with --module", .0.display())]

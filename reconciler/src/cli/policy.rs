@@ -2,6 +2,7 @@
 
 mod bench;
 mod inspect;
+mod new;
 mod question;
 mod run;
 mod samples;
@@ -18,7 +19,7 @@ use clap::{Args, Subcommand};
 use super::{CliError, Outcome};
 use crate::{bounded::read_at_most, source::Limits};
 
-/// For authors of guardrails: look at a module, ask it, test it, measure it
+/// For authors of guardrails: begin one, look at a module, ask it, test it, measure it
 #[derive(Debug, Args)]
 pub(super) struct Policy {
     #[command(subcommand)]
@@ -27,6 +28,7 @@ pub(super) struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::New),
     Inspect(inspect::Inspect),
     Run(run::Run),
     Test(test::Test),
@@ -36,6 +38,7 @@ enum Command {
 impl Policy {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
         match self.command {
+            Command::New(command) => command.execute(),
             Command::Inspect(command) => command.execute(),
             Command::Run(command) => command.execute(),
             Command::Test(command) => command.execute(),
