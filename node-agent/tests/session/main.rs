@@ -5,6 +5,7 @@
 
 mod reconciler;
 mod stage;
+mod switches;
 #[path = "../common/victim.rs"]
 mod victim;
 

@@ -75,6 +75,11 @@ impl Stage {
     }
 
     pub(crate) fn agent(&self) -> Agent {
+        self.agent_with(&[])
+    }
+
+    /// With more on its command line.
+    pub(crate) fn agent_with(&self, switches: &[&str]) -> Agent {
         let pins = Path::new("/sys/fs/bpf").join(self.root.file_name().unwrap());
         fs::create_dir_all(&pins).unwrap();
         let log = self.folder.path().join("agent.log");
@@ -86,6 +91,7 @@ impl Stage {
             .arg("--bpffs")
             .arg(pins)
             .args(["--metrics-listen".into(), self.metrics.to_string()])
+            .args(switches)
             .stderr(log)
             .spawn()
             .unwrap();
