@@ -7,13 +7,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use faultline_node_agent::kernel::{BootNanos, Engine, EngineConfig, Kernel as _, ProbeId};
+use faultline_node_agent::kernel::{BootNanos, Engine, EngineConfig, Kernel as _, Kprobes, ProbeId};
 
 use crate::experiments::Experiment;
 use crate::machine::Machine;
 use crate::victim::myself;
 
-/// Where it finds its pins and the folder of the containers.
+/// Where it finds its pins, the folder of the containers, and whether chains are to have kprobes.
 const ORDERS: &str = "FAULTLINE_STRESS_AGENT";
 
 /// The near side.
@@ -35,8 +35,12 @@ pub(crate) struct Counted {
 
 impl Agent {
     pub(crate) fn start(machine: &Machine) -> Self {
+        let config = &machine.config;
         let mut child = myself("agent::obeys_until_it_is_killed")
-            .env(ORDERS, format!("{} {}", machine.config.pins.display(), machine.root.display()))
+            .env(
+                ORDERS,
+                format!("{} {} {}", config.pins.display(), machine.root.display(), config.kprobes.frames),
+            )
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
@@ -150,7 +154,9 @@ impl Far {
 
     fn missed(&self) -> Vec<String> {
         let programs = self.engine.programs();
-        let exits = programs.iter().filter(|program| program.name.starts_with("fexit/"));
+        let exits = programs
+            .iter()
+            .filter(|program| program.name.starts_with("fexit/") || program.name.starts_with("kretprobe/"));
         let sums = [
             programs.iter().map(|program| program.missed).sum::<u64>(),
             exits.map(|program| program.missed).sum(),
@@ -162,8 +168,10 @@ impl Far {
 #[test]
 fn obeys_until_it_is_killed() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
-    let (pins, root) = orders.split_once(' ').unwrap();
-    let config = EngineConfig { pins: pins.into(), ..EngineConfig::default() };
+    let words: Vec<&str> = orders.split(' ').collect();
+    let [pins, root, frames] = words[..] else { panic!("{orders}") };
+    let kprobes = Kprobes { gates: false, frames: frames.parse().unwrap() };
+    let config = EngineConfig { pins: pins.into(), kprobes, ..EngineConfig::default() };
     let mut far = Far { engine: Engine::open(&config).unwrap(), bases: BTreeMap::new() };
     println!("reply:");
     for order in std::io::stdin().lines() {

@@ -7,7 +7,7 @@ use faultline_api::{CallChain, Frame, Predicate};
 use faultline_node_agent::kernel::{BootNanos, BudgetKey, FaultKind, ProbeId, ProbeSpec};
 
 use crate::machine::container_in;
-use crate::workers::{FLAGGED, KINDS, LOOK, PLAIN};
+use crate::workers::{FLAGGED, KINDS, LOOK, PLAIN, READ, WRITE};
 
 /// The arguments of the system call, as far as predicates need them.
 const MOUNT: &str = "const char *dev_name, const char *dir_name, const char *type, unsigned long flags";
@@ -15,6 +15,16 @@ const MOUNT: &str = "const char *dev_name, const char *dir_name, const char *typ
 /// The system call, and a function that it calls before anything is allocated.
 pub(crate) const CALL: &str = "__x64_sys_mount";
 pub(crate) const COPY: &str = "strndup_user";
+
+/// The system calls of the other faults.
+pub(crate) const PWRITE: &str = "__x64_sys_pwrite64";
+pub(crate) const PREAD: &str = "__x64_sys_pread64";
+
+/// All functions of chains.
+pub(crate) const FUNCTIONS: [&str; 4] = [CALL, COPY, PWRITE, PREAD];
+
+/// Pages of files may be moved, those of the slab allocator not: a write that is not given one fails.
+const OF_A_FILE: &str = "(gfp_mask & 8) != 0";
 
 /// One experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +57,10 @@ pub(crate) enum Shape {
     Checked,
     /// In the system call within the function, which there is not.
     Reversed,
+    /// In a write, the page that it takes.
+    Write,
+    /// In a read of a disk.
+    Read,
     /// No frames.
     Frameless,
     /// No frames; the target has a predicate that only looks meet.
@@ -55,7 +69,7 @@ pub(crate) enum Shape {
 
 impl Shape {
     /// Those with frames.
-    pub(crate) const CHAINS: [Self; 7] = [
+    pub(crate) const CHAINS: [Self; 9] = [
         Self::Call,
         Self::Copy,
         Self::Anywhere,
@@ -63,7 +77,17 @@ impl Shape {
         Self::WithoutFlag,
         Self::Checked,
         Self::Reversed,
+        Self::Write,
+        Self::Read,
     ];
+
+    pub(crate) const fn fault(self) -> FaultKind {
+        match self {
+            Self::Write => FaultKind::Page,
+            Self::Read => FaultKind::Bio,
+            _ => FaultKind::Slab,
+        }
+    }
 
     /// Which kinds of operations may fail.
     pub(crate) fn touches(self) -> [bool; KINDS] {
@@ -73,8 +97,10 @@ impl Shape {
             Self::WithFlag => &[FLAGGED],
             Self::WithoutFlag => &[PLAIN],
             Self::Reversed => &[],
-            Self::Frameless => &[FLAGGED, PLAIN, LOOK],
+            Self::Frameless => &[FLAGGED, PLAIN, LOOK, WRITE, READ],
             Self::LargeObjects => &[LOOK],
+            Self::Write => &[WRITE],
+            Self::Read => &[READ],
         };
         touched.iter().for_each(|kind| kinds[*kind] = true);
         kinds
@@ -88,6 +114,8 @@ impl Shape {
             Self::Anywhere => &[COPY],
             Self::Reversed => &[COPY, CALL],
             Self::Frameless | Self::LargeObjects => &[],
+            Self::Write => &[PWRITE],
+            Self::Read => &[PREAD],
         }
     }
 
@@ -105,6 +133,7 @@ impl Shape {
                 frames[1].predicate = says("n == 4096", None);
                 target = says("s->object_size < 4096", None);
             }
+            Self::Write => target = says(OF_A_FILE, None),
             Self::LargeObjects => target = says("s->object_size == 4096", None),
             _ => {}
         }
@@ -113,7 +142,7 @@ impl Shape {
 }
 
 /// All shapes, for their numbers on the wire.
-const SHAPES: [Shape; 9] = [
+const SHAPES: [Shape; 11] = [
     Shape::Call,
     Shape::Copy,
     Shape::Anywhere,
@@ -123,6 +152,8 @@ const SHAPES: [Shape; 9] = [
     Shape::Reversed,
     Shape::Frameless,
     Shape::LargeObjects,
+    Shape::Write,
+    Shape::Read,
 ];
 
 impl Experiment {
@@ -158,7 +189,7 @@ impl Experiment {
     pub(crate) fn spec(&self, root: &Path) -> ProbeSpec {
         ProbeSpec {
             id: ProbeId(self.id),
-            fault: FaultKind::Slab,
+            fault: self.shape.fault(),
             call_chain: self.shape.chain(),
             probability: self.probability,
             times: NonZeroU32::new(self.times),

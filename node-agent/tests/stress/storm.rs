@@ -8,12 +8,13 @@ use faultline_node_agent::kernel::Alone;
 use crate::agent::{Agent, Counted, converge_order};
 use crate::dice::Dice;
 use crate::epoch::Epoch;
-use crate::experiments::{CALL, COPY, Experiment, Shape};
+use crate::experiments::{Experiment, FUNCTIONS, Shape};
 use crate::machine::{Machine, boot_ns, complaints, in_ms, setting};
 use crate::proof::nothing_at;
 use crate::tracer::Tracer;
 use crate::verdict::{Evidence, Functions};
 use crate::victim::{Account, Manner, Victim};
+use crate::workers::KINDS;
 
 /// Containers, by what may happen in them: chains only, frameless ones too, nothing.
 const CHAINED: [usize; 3] = [0, 1, 2];
@@ -36,6 +37,9 @@ const PACE: u64 = 10;
 /// Epochs in an ordinary run of the tests.
 const EPOCHS: u64 = 4;
 
+/// And with kprobes.
+const EPOCHS_OF_KPROBES: u64 = 2;
+
 /// Longer than any epoch, in milliseconds.
 const LONG: u64 = 600_000;
 
@@ -48,17 +52,32 @@ struct Storm {
     victims: Vec<Victim>,
     agent: Option<Agent>,
     last_id: u64,
+    /// Operations that failed, by kind.
+    failed: [u64; KINDS],
 }
 
 #[test]
 fn nothing_is_injected_out_of_scope_after_a_deadline_or_over_budget() {
     let Some(machine) = Machine::new(CONTAINERS) else { return };
-    let (seed, epochs) = (setting("stress.seed", 1), setting("stress.epochs", EPOCHS));
+    rage(machine, setting("stress.epochs", EPOCHS));
+}
+
+#[test]
+fn nothing_is_with_kprobes_in_the_chains_either() {
+    let Some(mut machine) = Machine::new(CONTAINERS) else { return };
+    machine.config.kprobes.frames = true;
+    rage(machine, setting("stress.epochs", EPOCHS_OF_KPROBES));
+}
+
+fn rage(machine: Machine, epochs: u64) {
+    let seed = setting("stress.seed", 1);
     println!("stress.seed={seed} stress.epochs={epochs}");
     let mut storm = Storm::gather(machine, seed);
     for epoch in 0..epochs {
         storm.epoch(epoch);
     }
+    println!("failed by kind of operation: {:?}", storm.failed);
+    assert!(storm.failed.iter().all(|failed| *failed > 0), "a proof of nothing: {:?}", storm.failed);
     assert_eq!(complaints(), [""; 0]);
 }
 
@@ -70,11 +89,11 @@ impl Storm {
         let (tracer, functions) = (Tracer::attach(), Functions::find());
         let agent = Some(Agent::start(&machine));
         let dice = Dice::new(seed);
-        Self { machine, dice, tracer, functions, victims, agent, last_id: 0 }
+        Self { machine, dice, tracer, functions, victims, agent, last_id: 0, failed: [0; KINDS] }
     }
 
     fn epoch(&mut self, number: u64) {
-        let mut epoch = Epoch::new((0..POOL).map(|_| self.invent()).collect(), CONTAINERS);
+        let mut epoch = Epoch::new((0..POOL).map(|nth| self.invent(nth)).collect(), CONTAINERS);
         self.victims.iter_mut().for_each(Victim::go);
         epoch.set_lease(self.agent(), in_ms(LONG).0);
         for _ in 0..ORDERS {
@@ -120,6 +139,9 @@ impl Storm {
             functions: &self.functions,
         };
         let faults = evidence.faults();
+        for (kind, sum) in self.failed.iter_mut().enumerate() {
+            *sum += accounts.iter().map(|account| account.tallies[kind].1).sum::<u64>();
+        }
         let operations: u64 = accounts.iter().map(Account::operations).sum();
         let failed: Vec<u64> = accounts.iter().map(Account::failed).collect();
         println!(
@@ -156,17 +178,19 @@ impl Storm {
         }
     }
 
-    /// An experiment that never was. Frameless ones have a budget, or their victim would not get far.
-    fn invent(&mut self) -> Experiment {
+    /// An experiment that never was; the first ones of an epoch have the faults that few have. Frameless ones have a
+    /// budget, or their victim would not get far.
+    fn invent(&mut self, nth: u64) -> Experiment {
         self.last_id += 1;
         let dice = &mut self.dice;
-        let is_frameless = dice.percent(25);
+        let rare = [Shape::Write, Shape::Read].into_iter().zip(0..).find(|(_, at)| *at == nth);
+        let is_frameless = rare.is_none() && dice.percent(25);
         let probability = u8::try_from(dice.one_of(&[100, 50, 10, 3, 0])).unwrap();
         let times = if dice.percent(50) { 1 + dice.below(60) } else { 0 };
         let containers = 1 + dice.below((1 << CHAINED.len()) - 1);
         let experiment = Experiment {
             id: self.last_id,
-            shape: dice.one_of(&Shape::CHAINS),
+            shape: rare.map_or_else(|| dice.one_of(&Shape::CHAINS), |(shape, _)| shape),
             containers,
             probability,
             times: u32::try_from(times).unwrap(),
@@ -200,7 +224,7 @@ impl Storm {
             }
             7 => {
                 epoch.log.push("foreign programs".to_owned());
-                [CALL, COPY].iter().for_each(|name| drop(Alone::attach(&nothing_at(name)).unwrap()));
+                FUNCTIONS.iter().for_each(|name| drop(Alone::attach(&nothing_at(name)).unwrap()));
             }
             _ => self.kill(epoch),
         }

@@ -1,6 +1,6 @@
-//! The independent count: a program of this test behind `should_failslab` that sees what the function answered.
+//! The independent count: programs of this test behind the functions that fail, which see what those answered.
 //!
-//! It shares nothing with the engine but the assembler. Whoever made the function fail, one program counts, and another
+//! They share nothing with the engine but the assembler. Whoever made a function fail, one program counts, and another
 //! keeps who was hit, when, and the stack. The kernel drops runs of a program where another task was interrupted inside it
 //! on the same CPU, and says how many, so that comparisons can allow for them. It seldom happens to the first: it is short.
 
@@ -34,6 +34,7 @@ const ATTEMPTS: usize = 32;
 /// One call that failed.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
+    pub(crate) fault: FaultKind,
     pub(crate) cgroup: u64,
     pub(crate) tid: u64,
     pub(crate) time: u64,
@@ -41,7 +42,12 @@ pub(crate) struct Record {
     pub(crate) stack: Vec<u64>,
 }
 
-pub(crate) struct Tracer {
+/// On all functions that fail.
+pub(crate) struct Tracer([Behind; 3]);
+
+/// On one of them.
+struct Behind {
+    fault: FaultKind,
     counter: Observer,
     keeper: Observer,
     read: u64,
@@ -51,7 +57,7 @@ pub(crate) struct Tracer {
 }
 
 /// Since the last look.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// Failed calls by container.
     pub(crate) counts: Vec<u64>,
@@ -68,6 +74,19 @@ pub(crate) struct Seen {
 impl Tracer {
     pub(crate) fn attach() -> Self {
         let btf = Btf::parse(fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
+        Self([FaultKind::Slab, FaultKind::Page, FaultKind::Bio].map(|fault| Behind::attach(&btf, fault)))
+    }
+
+    /// What came since the last look, for the containers whose cgroups have these ids. Nothing may be injected meanwhile.
+    pub(crate) fn look(&mut self, containers: &[u64]) -> Seen {
+        let mut seen = Seen { counts: vec![0; containers.len()], ..Seen::default() };
+        self.0.iter_mut().for_each(|behind| behind.look(containers, &mut seen));
+        seen
+    }
+}
+
+impl Behind {
+    fn attach(btf: &Btf, fault: FaultKind) -> Self {
         let array = |size: usize, entries| MapShape {
             kind: MapKind::Array,
             key: 4,
@@ -76,36 +95,29 @@ impl Tracer {
         };
         let counts = MapShape { kind: MapKind::Hash, key: 8, value: 16, entries: 4096 };
         let keeps = [(CURSOR, array(8, 1)), (RECORDS, array(RECORD, KEPT))];
-        let keeper = Observer::attach(&program(&btf, "stress_keeper", keep), &keeps).unwrap();
-        let preempt = Facts::from_btf(&btf).unwrap().preempt;
-        let count = program(&btf, "stress_counter", |asm| count(asm, preempt));
+        let keeper = Observer::attach(&program(btf, fault, "stress_keeper", keep), &keeps).unwrap();
+        let preempt = Facts::from_btf(btf).unwrap().preempt;
+        let count = program(btf, fault, "stress_counter", |asm| count(asm, preempt));
         let counter = Observer::attach(&count, &[(COUNTS, counts)]).unwrap();
-        Self { counter, keeper, read: 0, last: BTreeMap::new(), dropped: [0; 2] }
+        Self { fault, counter, keeper, read: 0, last: BTreeMap::new(), dropped: [0; 2] }
     }
 
-    /// What came since the last look, for the containers whose cgroups have these ids. Nothing may be injected meanwhile.
-    pub(crate) fn look(&mut self, containers: &[u64]) -> Seen {
+    fn look(&mut self, containers: &[u64], seen: &mut Seen) {
         let [end] = words(&self.keeper.value(CURSOR, &[0; 4]).unwrap().unwrap());
         let first = self.read.max(end.saturating_sub(u64::from(KEPT)));
-        let records: Vec<Record> = (first..end).map(|at| self.record(at)).collect();
+        seen.records.extend((first..end).map(|at| self.record(at)));
         let dropped = [&self.counter, &self.keeper].map(|program| program.status().missed);
         let before = std::mem::replace(&mut self.dropped, dropped);
-        let mut seen = Seen {
-            counts: Vec::new(),
-            uncounted: dropped[0] - before[0],
-            interrupted: 0,
-            records,
-            unkept: dropped[1] - before[1] + first - self.read,
-        };
+        seen.uncounted += dropped[0] - before[0];
+        seen.unkept += dropped[1] - before[1] + first - self.read;
         self.read = end;
-        for cgroup in containers {
+        for (count, cgroup) in seen.counts.iter_mut().zip(containers) {
             let value = self.counter.value(COUNTS, &cgroup.to_le_bytes()).unwrap();
             let now: [u64; 2] = value.map_or([0; 2], |value| words(&value));
             let before = self.last.insert(*cgroup, now).unwrap_or_default();
-            seen.counts.push(now[0] - before[0]);
+            *count += now[0] - before[0];
             seen.interrupted += now[1] - before[1];
         }
-        seen
     }
 
     fn record(&self, at: u64) -> Record {
@@ -114,7 +126,7 @@ impl Tracer {
         let [cgroup, pid_tgid, time, length] = words(&bytes);
         let known = usize::try_from(length).unwrap_or(0).min(8 * DEPTH);
         let stack = bytes[32..32 + known].chunks_exact(8).map(|word| words::<1>(word)[0]).collect();
-        Record { cgroup, tid: pid_tgid & 0xffff_ffff, time, stack }
+        Record { fault: self.fault, cgroup, tid: pid_tgid & 0xffff_ffff, time, stack }
     }
 }
 
@@ -128,16 +140,16 @@ const FRESH: i16 = -24;
 const KEY: i16 = -32;
 
 /// A program behind the function that does something where the answer is not 0: R6 holds its context.
-fn program(btf: &Btf, name: &str, body: impl FnOnce(&mut Asm)) -> Program {
-    let function = FaultKind::Slab.function();
+fn program(btf: &Btf, fault: FaultKind, name: &str, body: impl FnOnce(&mut Asm)) -> Program {
+    let function = fault.function();
     let id = btf.functions(function).next().unwrap();
     let answer = i16::try_from(8 * btf.params(id).unwrap().len()).unwrap();
     let mut asm = Asm::new();
     let out = asm.label("out");
     asm.mov(Reg::R6, Reg::R1);
     asm.load(Width::U64, Reg::R1, Reg::R6, answer, "answer");
-    // The function answers with an int: the upper half says nothing.
-    asm.alu(Alu::Shl, Reg::R1, 32);
+    // The function answers with an int, or a bool: what is above it says nothing.
+    asm.alu(Alu::Shl, Reg::R1, if fault == FaultKind::Page { 56 } else { 32 });
     asm.jump_if(Cond::Eq, Reg::R1, 0, out);
     asm.call(Helper::CurrentCgroup);
     asm.store(Width::U64, Reg::Fp, CGROUP, Reg::R0, "cgroup");

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::agent::Counted;
 use crate::book::Book;
-use crate::experiments::{CALL, COPY, Experiment};
+use crate::experiments::{Experiment, FUNCTIONS};
 use crate::tracer::{Record, Seen};
 use crate::victim::Account;
 use crate::workers::Failure;
@@ -44,7 +44,7 @@ impl Functions {
             let start = address(line);
             (name, (start, *all.iter().find(|next| **next > start).unwrap()))
         };
-        Self([CALL, COPY].map(find).into())
+        Self(FUNCTIONS.map(find).into())
     }
 
     /// Whether the functions are on a stack, the last innermost.
@@ -136,7 +136,7 @@ impl Evidence<'_> {
             let is_inside = self
                 .used
                 .iter()
-                .filter(|experiment| experiment.covers(container))
+                .filter(|experiment| experiment.covers(container) && experiment.shape.fault() == record.fault)
                 .any(|experiment| self.functions.are_on(experiment.shape.functions(), &record.stack));
             if !is_inside {
                 faults.push(format!("outside every chain: container {container}: {record:x?}"));

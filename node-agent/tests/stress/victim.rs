@@ -1,4 +1,4 @@
-//! A process in a cgroup whose threads do three kinds of operations and write down how each went.
+//! A process in a cgroup whose threads do some kinds of operations and write down how each went.
 //!
 //! It is this test binary once more. Its threads are there from the start, so that nothing needs memory while faults are
 //! injected. A victim that breeds also runs one short-lived child after the other, each with threads of its own.

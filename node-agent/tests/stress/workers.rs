@@ -1,25 +1,31 @@
-//! Threads that do operations, each of which makes one slab allocation that matters.
+//! Threads that do operations, each of which makes one call that matters: for slab memory, for a page, or to a disk.
 
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::fs::stat;
-use rustix::io::Errno;
+use rustix::fs::{MemfdFlags, Mode, OFlags, ftruncate, memfd_create, open, stat};
+use rustix::io::{Errno, pread, pwrite};
 use rustix::mount::{MountFlags, mount};
 use rustix::thread::gettid;
 
 use crate::machine::boot_ns;
 
 /// Kinds of operations.
-pub(crate) const KINDS: usize = 3;
+pub(crate) const KINDS: usize = 5;
 /// A mount with a flag, which predicates can tell from one without.
 pub(crate) const FLAGGED: usize = 0;
 /// A mount without flags.
 pub(crate) const PLAIN: usize = 1;
 /// A look at a file, in none of the call chains.
 pub(crate) const LOOK: usize = 2;
+/// A write to a file in memory, which takes a page.
+pub(crate) const WRITE: usize = 3;
+/// A read of the disk, past the cache.
+pub(crate) const READ: usize = 4;
 
 /// Longer than a path may be.
 const TOO_LONG: usize = 5000;
@@ -30,7 +36,10 @@ const ROOM: usize = 6000;
 /// Between two rounds of those who rest.
 const REST: Duration = Duration::from_millis(1);
 
-/// An operation that failed as if memory were short.
+/// What is read of the disk, and on which boundary.
+const BLOCK: usize = 4096;
+
+/// An operation that failed as if memory were short or the disk broken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failure {
     pub(crate) tid: u64,
@@ -62,17 +71,19 @@ impl Tally {
         self.failures.clear();
     }
 
-    fn round(&mut self, tid: u64, name: &std::ffi::CStr) {
+    fn round(&mut self, tid: u64, tools: &mut Tools) {
         for kind in 0..KINDS {
             let began = boot_ns();
             let result = match kind {
-                FLAGGED => try_to_mount(name, MountFlags::RDONLY),
-                PLAIN => try_to_mount(name, MountFlags::empty()),
-                _ => stat(c"/").map(drop),
+                FLAGGED => tools.try_to_mount(MountFlags::RDONLY),
+                PLAIN => tools.try_to_mount(MountFlags::empty()),
+                LOOK => stat(c"/").map(drop),
+                WRITE => tools.write(),
+                _ => tools.read(),
             };
             match result {
                 Ok(()) => self.counts[kind].0 += 1,
-                Err(Errno::NOMEM) => {
+                Err(Errno::NOMEM | Errno::IO) => {
                     self.counts[kind].1 += 1;
                     self.failures.push(Failure { tid, kind, began, ended: boot_ns() });
                 }
@@ -82,18 +93,43 @@ impl Tally {
     }
 }
 
-/// A mount that is refused for the length of a name, after the kernel has copied the name of the file system, and
-/// nothing else, into memory of its own.
-fn try_to_mount(name: &std::ffi::CStr, flags: MountFlags) -> Result<(), Errno> {
-    match mount(name, c"/", c"x", flags, None) {
-        Err(Errno::INVAL) => Ok(()),
-        Ok(()) => panic!("a mount that cannot be"),
-        other => other,
-    }
+/// What a thread works with.
+struct Tools {
+    name: CString,
+    file: OwnedFd,
+    disk: OwnedFd,
+    room: Vec<u8>,
 }
 
-fn too_long() -> std::ffi::CString {
-    std::ffi::CString::new(vec![b'n'; TOO_LONG]).unwrap()
+impl Tools {
+    fn new() -> Self {
+        Self {
+            name: CString::new(vec![b'n'; TOO_LONG]).unwrap(),
+            file: memfd_create(c"stress", MemfdFlags::empty()).unwrap(),
+            disk: open("/dev/vda", OFlags::RDONLY | OFlags::DIRECT, Mode::empty()).unwrap(),
+            room: vec![0; 2 * BLOCK],
+        }
+    }
+
+    /// A mount that is refused for the length of a name, after the kernel has copied the name of the file system, and
+    /// nothing else, into memory of its own.
+    fn try_to_mount(&self, flags: MountFlags) -> Result<(), Errno> {
+        match mount(&self.name, c"/", c"x", flags, None) {
+            Err(Errno::INVAL) => Ok(()),
+            Ok(()) => panic!("a mount that cannot be"),
+            other => other,
+        }
+    }
+
+    /// The page is given back, so that the next one takes one, too.
+    fn write(&self) -> Result<(), Errno> {
+        pwrite(&self.file, &[1], 0).and_then(|_| ftruncate(&self.file, 0))
+    }
+
+    fn read(&mut self) -> Result<(), Errno> {
+        let start = self.room.as_ptr().align_offset(BLOCK);
+        pread(&self.disk, &mut self.room[start..start + BLOCK], 0).map(drop)
+    }
 }
 
 fn tid() -> u64 {
@@ -170,7 +206,7 @@ impl Crew {
 
 impl Shared {
     fn work(&self, tally: &Mutex<Tally>, rests: bool) {
-        let (name, tid) = (too_long(), tid());
+        let (mut tools, tid) = (Tools::new(), tid());
         for turn in 1.. {
             while self.turns.load(Ordering::SeqCst) < turn {
                 thread::sleep(Duration::from_millis(1));
@@ -181,7 +217,7 @@ impl Shared {
                     thread::sleep(Duration::from_millis(1));
                     continue;
                 }
-                tally.round(tid, &name);
+                tally.round(tid, &mut tools);
                 self.rounds.fetch_add(1, Ordering::SeqCst);
                 if rests {
                     thread::sleep(REST);
@@ -196,8 +232,8 @@ impl Shared {
 /// So many threads do so many rounds each.
 pub(crate) fn work_off(threads: usize, rounds: u64) -> Vec<Tally> {
     let work = || {
-        let (mut tally, name, tid) = (Tally::new(0), too_long(), tid());
-        (0..rounds).for_each(|_| tally.round(tid, &name));
+        let (mut tally, mut tools, tid) = (Tally::new(0), Tools::new(), tid());
+        (0..rounds).for_each(|_| tally.round(tid, &mut tools));
         tally
     };
     thread::scope(|scope| {

@@ -80,7 +80,7 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "four CPUs that preempt themselves: nothing out of scope, after a deadline or over budget, by two counts",
         budget_min: 6,
         commands: &[
-            "cargo lab test --kernel 6.12 --cpus 4 --append preempt=full --package faultline-node-agent --bin none --test stress -- --test-threads 1 --nocapture",
+            "cargo lab test --kernel 6.12 --cpus 4 --append preempt=full --disk sample --package faultline-node-agent --bin none --test stress -- --test-threads 1 --nocapture",
         ],
     },
     Suite {
