@@ -34,6 +34,8 @@ mod predicates;
 mod preflight;
 mod programs;
 mod rehearsal;
+#[cfg(any(test, feature = "testing"))]
+mod ring;
 mod selftest;
 mod spared;
 mod spec;
@@ -61,6 +63,8 @@ pub use preflight::{FaultVerdict, Mechanism, Obstacle, Preflight, Unusable};
 pub use programs::{Alone, ProgramStatus, attached_programs};
 pub(crate) use rehearsal::refused;
 pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
+#[cfg(any(test, feature = "testing"))]
+pub use ring::Ring;
 pub use spared::RUNTIMES;
 pub use spec::{
     AttachPoint, Attached, BootNanos, BudgetKey, Counters, FaultKind, Guarded, ProbeId, ProbeOutcome,

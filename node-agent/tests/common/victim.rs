@@ -2,6 +2,7 @@
 //!
 //! It is this test binary once more, running the one test below, which does nothing without its orders.
 
+use std::ffi::CString;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
+use faultline_node_agent::kernel::Ring;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open, stat};
 use rustix::io::{Errno, pread, pwrite};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -178,6 +181,10 @@ fn follow(words: &[&str]) -> Tally {
             Ok(())
         }),
         "open" => repeat(number(2), || open(words[1], OFlags::RDONLY, Mode::empty()).map(drop)),
+        "open-elsewhere" => {
+            let (path, mut ring) = (CString::new(words[1]).unwrap(), Ring::new().unwrap());
+            repeat(number(2), || ring.open_elsewhere(&path).map(drop))
+        }
         "read-proc" => repeat(number(1), || {
             let file = open("/proc/self/stat", OFlags::RDONLY, Mode::empty())?;
             rustix::io::read(file, &mut [0; 64]).map(drop)
@@ -201,6 +208,12 @@ fn follow(words: &[&str]) -> Tally {
                 Ok(_) => Ok(()),
                 Err(error) => Err(Errno::from_io_error(&error).unwrap()),
             })
+        }
+        "poll" => {
+            // Its own orders, as often as one call may name them.
+            let stdin = std::io::stdin();
+            let mut list = vec![PollFd::new(&stdin, PollFlags::IN); 1000];
+            repeat(number(1), || poll(&mut list, Some(&Timespec::default())).map(drop))
         }
         "read-random" => {
             let source = open("/dev/urandom", OFlags::RDONLY, Mode::empty()).unwrap();

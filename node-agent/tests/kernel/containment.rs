@@ -9,6 +9,8 @@ use faultline_node_agent::kernel::{Engine, EngineConfig, FaultKind, Kernel, Prob
 use crate::victim::Victim;
 use crate::world::{Vary, World, failing_mounts, mark};
 
+const ENOMEM: i32 = 12;
+
 #[test]
 fn a_cgroup_made_later_is_in_scope_at_once_and_so_is_what_it_holds() {
     let Some(mut world) = World::new() else { return };
@@ -86,6 +88,22 @@ fn nofail(comparison: &str) -> String {
     let btf = Btf::parse(fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
     let bit = Facts::from_btf(&btf).unwrap().gfp_nofail;
     format!("(gfp_mask & {bit}) {comparison} 0")
+}
+
+#[test]
+fn a_worker_of_a_targets_ring_is_in_scope_and_no_kernel_thread() {
+    let Some(mut world) = World::with_rings() else { return };
+    let (target, mut victim) = world.container("target");
+    let (_, mut sibling) = world.container("sibling");
+    // Nobody but workers calls the first.
+    let spec = failing_mounts(&target).frames(&["io_wq_submit_work", "alloc_empty_file"]);
+    world.arm(std::slice::from_ref(&spec));
+    let (hit, spared) =
+        (victim.ask("open-elsewhere /dev/null 20"), sibling.ask("open-elsewhere /dev/null 20"));
+    assert_eq!((hit.failed, hit.errno, spared.ok), (20, ENOMEM, 20));
+    assert_eq!(victim.ask("open /dev/null 5").ok, 5);
+    let counters = world.counters(&spec);
+    assert_eq!((counters.injections, counters.guarded.protected), (20, 0), "{counters:?}");
 }
 
 #[test]

@@ -65,6 +65,11 @@ impl World {
         Self::when(|kernel| kernel == "6.1")
     }
 
+    /// Only on the kernel that has `io_uring`.
+    pub(crate) fn with_rings() -> Option<Self> {
+        Self::when(|kernel| kernel == "6.12")
+    }
+
     /// Only on the kernel without the options.
     pub(crate) fn without_options() -> Option<Self> {
         Self::when(|kernel| kernel == NOFAIL)
