@@ -86,7 +86,7 @@ pub(crate) enum Line {
 
 /// Collects the lines of one program.
 ///
-/// Methods append one instruction each and are named after what it does; `what` names the accessed field in
+/// Methods append one instruction each, or none where none is needed, and are named after what it does; `what` names the accessed field in
 /// the listing.
 #[derive(Debug, Default)]
 pub struct Asm {
@@ -133,9 +133,20 @@ impl Asm {
         self.alu(Alu::Add, dst, i32::from(off));
     }
 
-    /// `dst = *(width *)(base + off)`.
+    /// `dst = *(width *)(base + off)`; what the line before has stored there whole is taken from the register.
     pub fn load(&mut self, width: Width, dst: Reg, base: Reg, off: i16, what: &'static str) {
-        self.lines.push(Line::Load { width, dst, base, off, what });
+        let stored =
+            match self.lines.last() {
+                Some(&Line::Store {
+                    width: Width::U64, base: to, off: at, src: Operand::Reg(src), ..
+                }) if (width, base, off) == (Width::U64, to, at) => Some(src),
+                _ => None,
+            };
+        match stored {
+            Some(src) if src == dst => {}
+            Some(src) => self.mov(dst, src),
+            None => self.lines.push(Line::Load { width, dst, base, off, what }),
+        }
     }
 
     /// `*(width *)(base + off) = src`.

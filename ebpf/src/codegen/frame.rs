@@ -27,8 +27,8 @@ pub(super) const COUNTERS: i16 = -48;
 pub(super) const HOT: i16 = -56;
 /// The boot clock.
 pub(super) const NOW: i16 = -64;
-/// Entry program: where the activation is on the task's stack.
-pub(super) const POSITION: i16 = -72;
+/// Progress before this activation.
+pub(super) const START: i16 = -72;
 /// Version of the member list as first read.
 pub(super) const LISTED: i16 = -80;
 
@@ -47,18 +47,20 @@ pub(super) const TAG: i16 = -112;
 pub(super) const SCRATCH: i16 = -120;
 /// The step that was taken from the slot's chain.
 pub(super) const STEP: i16 = -128;
+/// Slots that a draw favours.
+pub(super) const DRAWS: i16 = -136;
 /// Return addresses on the stack; never needed in a slot's turn.
 pub(super) const WALKED: i16 = STEP;
-/// The record, or the return address, under way; before the gate looks at any changeable words.
+/// The record under way; before the gate looks at any changeable words.
 pub(super) const CURSOR: i16 = HOT;
-/// The return address that is looked at for a record; before the gate looks at any counters.
+/// The address of its first word; never needed in a slot's turn.
+pub(super) const RECORD: i16 = PROBE;
+/// The return address under way; before the gate looks at any counters.
 pub(super) const AT: i16 = COUNTERS;
 
-/// Entry program: progress before this activation.
-pub(super) const START: i16 = VERDICT;
-/// Entry program: what the activation adds to it.
+/// Entry program: where the activation is on the task's stack.
+pub(super) const POSITION: i16 = VERDICT;
+/// Entry program: what the activation adds to its progress.
 pub(super) const GAIN: i16 = ANSWER;
 /// Entry program: slots whose outermost activation this is.
-pub(super) const OPENED: i16 = COUNTERS;
-/// Entry program: those of them that the draw favours.
-pub(super) const DRAWS: i16 = NOW;
+pub(super) const OPENED: i16 = NOW;

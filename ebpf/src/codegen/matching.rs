@@ -10,6 +10,7 @@ use super::scope::{self, Turns, veil};
 use super::{ChainFunction, probing, sampling};
 use crate::asm::{Alu, Asm, Cond, Helper, Label, Operand, Reg, Width};
 use crate::facts::{Facts, TargetFacts, TaskFacts};
+use crate::layout::counters::Counter;
 use crate::layout::{off, task};
 use crate::matching::{Op, Test, Value, Word};
 
@@ -68,7 +69,7 @@ impl Writer<'_, '_> {
             Op::Proof(ops) => self.all(asm, ops, ways),
             Op::Predicated(_) if self.predicates.is_empty() => {}
             Op::Predicated(ops) => self.all(asm, ops, ways),
-            Op::Newest(ops) => self.newest(asm, ops),
+            Op::Oldest(ops) => self.oldest(asm, ops),
             Op::Below(end, word, ops) => self.below(asm, end, word, ops),
             Op::EachSlot(ops) => self.each_slot(asm, ops),
             Op::Break => asm.jump(ways.after),
@@ -76,32 +77,37 @@ impl Writer<'_, '_> {
             Op::Stop => asm.jump(self.out),
             Op::Recall => self.recall(asm),
             Op::Make => {
-                let known = asm.label("known");
-                asm.jump_if(Cond::Ne, STATE, 0, known);
+                let (missing, known) = (asm.label("missing"), asm.label("known"));
+                scope::find_state(asm, missing);
+                asm.jump(known);
+                asm.bind(missing);
                 scope::make_state(asm, self.out);
                 asm.bind(known);
             }
             Op::Walk => self.walk(asm),
-            Op::FindProbe => probing::find(asm, ways.next),
-            Op::FindCounters => probing::find_counters(asm, ways.next),
+            Op::FindProbe => probing::find(asm, ways.after),
+            Op::FindCounters => probing::find_counters(asm, ways.after),
             Op::TakeStep(place) => {
                 self.load(asm, Reg::R1, place);
                 probing::take_step(asm);
             }
             Op::Ask => predicates::ask(asm),
             Op::Evaluate => self.predicates.evaluate(asm),
-            Op::Refuse => probing::refuse(asm, ways.next),
-            Op::Count(counter) => probing::count(asm, counter, ways.next),
+            // What asks for a predicate is none of a program that has none.
+            Op::Refuse if self.predicates.is_empty() => {}
+            Op::Refuse => probing::refuse(asm, ways.after),
+            Op::Count(counter) => probing::count(asm, counter, ways.after),
+            Op::CountLost => self.count_lost(asm, ways.after),
             Op::CountVerdict => probing::count_verdict(asm),
-            Op::Guard | Op::Ticket | Op::Answer => self.at_gate(asm, *op, ways.next),
+            Op::Guard | Op::Ticket | Op::Answer => self.at_gate(asm, *op, ways),
         }
     }
 
-    fn at_gate(&self, asm: &mut Asm, op: Op, next: Label) {
+    fn at_gate(&self, asm: &mut Asm, op: Op, ways: Ways) {
         let Site::Gate(facts, target, context) = self.site else { return };
         match op {
             Op::Guard => super::guards::emit(asm, facts, target, context),
-            Op::Ticket => probing::ticket(asm, next),
+            Op::Ticket => probing::ticket(asm, ways.next),
             _ => probing::answer(asm, target.target.failure()),
         }
     }
@@ -115,7 +121,7 @@ impl Writer<'_, '_> {
         asm.bind(none);
     }
 
-    /// Takes the stack into the task's state; the number of its return addresses is 0 where it cannot be had.
+    /// Takes the stack into the task's state; the number of its return addresses is 0 where it cannot be had as a whole.
     ///
     /// The kernel takes it into memory of the CPU's first, and copies from there. Not all kernels keep another task from
     /// taking its own in between: what was taken while the task was off its CPU may be another's, and counts for nothing.
@@ -130,7 +136,8 @@ impl Writer<'_, '_> {
         asm.mov(Reg::R4, 0);
         asm.call(Helper::Stack);
         asm.mov(SLOT, Reg::R0);
-        asm.jump_if(Cond::SignedLt, SLOT, 0, lost);
+        // An error is negative, and so no less than all bytes that there is room for.
+        asm.jump_if(Cond::Ge, SLOT, i32::from(off(8 * task::STACK_MAX)), lost);
         switches(asm, facts.task);
         asm.load(Width::U64, Reg::R2, Reg::Fp, SCRATCH, "switches before");
         asm.jump_if(Cond::Eq, Reg::R1, Reg::R2, taken);
@@ -142,11 +149,12 @@ impl Writer<'_, '_> {
         place::store(asm, Word::Walked, SLOT);
     }
 
-    /// Constants on the stack are veiled, and what constants are added to there, or the verifier would walk what follows
-    /// once for each.
+    /// Constants on the stack are veiled, or the verifier would walk what follows once for each.
     fn set(&self, asm: &mut Asm, word: Word, value: Value) {
         self.load(asm, Reg::R1, value);
-        Self::veil_own(asm, word, value);
+        if let (Home::Own(_), Value::Const(_)) = (place::home(word), value) {
+            veil(asm, Reg::R1, Reg::R2);
+        }
         place::store(asm, word, Reg::R1);
     }
 
@@ -154,15 +162,7 @@ impl Writer<'_, '_> {
         place::load(asm, Reg::R1, word);
         let right = self.operand(asm, value);
         asm.alu(op, Reg::R1, right);
-        Self::veil_own(asm, word, value);
         place::store(asm, word, Reg::R1);
-    }
-
-    /// R1 is about to become the word.
-    fn veil_own(asm: &mut Asm, word: Word, value: Value) {
-        if let (Home::Own(_), Value::Const(_)) = (place::home(word), value) {
-            veil(asm, Reg::R1, Reg::R2);
-        }
     }
 
     /// Carries `ops` out where the test comes out as `wanted`.
@@ -201,27 +201,22 @@ impl Writer<'_, '_> {
             }
             Test::Known => asm.jump_if(if wanted { Cond::Ne } else { Cond::Eq }, STATE, 0, there),
             Test::Holds => self.predicates.go(asm, wanted, there),
-            Test::Asks => predicates::asks(asm, wanted, there),
             Test::Favoured => against(asm, sampling::draw),
-            Test::Certain => against(asm, probing::certain),
             Test::Affordable => against(asm, probing::affordable),
             Test::InTime => against(asm, probing::in_time),
         }
     }
 
-    fn newest(&self, asm: &mut Asm, ops: &[Op]) {
-        let ways = Ways { after: asm.label("done"), next: asm.label("older") };
+    fn oldest(&self, asm: &mut Asm, ops: &[Op]) {
+        let ways = Ways { after: asm.label("done"), next: asm.label("younger") };
         let more = asm.label("record");
-        place::load(asm, Reg::R1, Word::Depth);
-        place::store(asm, Word::Cursor, Reg::R1);
+        self.set(asm, Word::Cursor, Value::Const(0));
         asm.mov(SLOT, 0);
         asm.bind(more);
-        place::load(asm, Reg::R1, Word::Cursor);
-        asm.jump_if(Cond::Eq, Reg::R1, 0, ways.after);
-        asm.alu(Alu::Sub, Reg::R1, 1);
-        place::store(asm, Word::Cursor, Reg::R1);
+        self.go(asm, Test::Is(Value::Of(Word::Cursor), Cond::Ge, Value::Of(Word::Depth)), true, ways.after);
         self.all(asm, ops, ways);
         asm.bind(ways.next);
+        self.change(asm, Alu::Add, Word::Cursor, Value::Const(1));
         asm.alu(Alu::Add, SLOT, 1);
         asm.jump_if(Cond::Ne, SLOT, i32::try_from(task::DEPTH_MAX).unwrap_or(0), more);
         asm.bind(ways.after);
@@ -247,21 +242,29 @@ impl Writer<'_, '_> {
         asm.bind(turns.end);
     }
 
-    /// The right side of an operation: as it is, or in R2. R1 stays.
-    fn operand(&self, asm: &mut Asm, value: Value) -> Operand {
-        match value {
-            Value::Const(value) => value.into(),
-            value => {
-                self.load(asm, Reg::R2, value);
-                Reg::R2.into()
-            }
-        }
+    /// Without a jump: 15 makes 16 or more of all that is not 0.
+    fn count_lost(&self, asm: &mut Asm, none: Label) {
+        self.load(asm, Reg::R1, Value::InSlot(Word::Lost));
+        asm.alu(Alu::Add, Reg::R1, task::SLOT_MASK);
+        asm.alu(Alu::Shr, Reg::R1, 1 << task::SLOT_SHIFT);
+        asm.store(Width::U64, Reg::Fp, SCRATCH, Reg::R1, "lost");
+        probing::counters(asm, none);
+        asm.load(Width::U64, Reg::R1, Reg::Fp, SCRATCH, "lost");
+        asm.atomic_add(Reg::R0, Counter::MissedReturns.off(), Reg::R1, Counter::MissedReturns.name());
     }
 
-    /// `dst` = the value. Uses R3, and no other.
+    /// The right side of an operation: as it is, or in R2. R1 stays.
+    fn operand(&self, asm: &mut Asm, value: Value) -> Operand {
+        if let Some(Ok(constant)) = self.constant(value).map(i32::try_from) {
+            return constant.into();
+        }
+        self.load(asm, Reg::R2, value);
+        Reg::R2.into()
+    }
+
+    /// `dst` = the value. Uses R3 to R5, and no other.
     fn load(&self, asm: &mut Asm, dst: Reg, value: Value) {
         match value {
-            Value::Const(value) => asm.mov(dst, value),
             Value::Of(word) => place::load(asm, dst, word),
             Value::InSlot(word) => {
                 place::load(asm, dst, word);
@@ -285,6 +288,17 @@ impl Writer<'_, '_> {
                 asm.mov(dst, 1);
                 asm.alu(Alu::Shl, dst, SLOT);
             }
+            Value::OwnPosition => {
+                place::load(asm, Reg::R4, Word::Site);
+                self.load(asm, dst, Value::OwnSite);
+                asm.alu(Alu::Sub, Reg::R4, dst);
+                sign_unless_zero(asm, Reg::R4);
+                asm.alu(Alu::SignedShr, Reg::R4, 63);
+                asm.alu(Alu::Xor, Reg::R4, -1);
+                place::load(asm, dst, Word::Position);
+                asm.alu(Alu::And, dst, Reg::R4);
+            }
+            Value::IsReturn => self.is_return(asm, dst),
             Value::OwnTag => asm.load(Width::U64, dst, Reg::Fp, TAG, "own tag"),
             Value::Return(word) => {
                 place::load(asm, dst, word);
@@ -295,26 +309,60 @@ impl Writer<'_, '_> {
             Value::ProbeTarget => probing::target(asm, dst),
             Value::Frames => probing::frames(asm, dst),
             Value::StepFunction => probing::step_function(asm, dst),
-            Value::OwnSite | Value::OwnSpan | Value::OwnSkipped | Value::OwnFunction | Value::OwnTarget => {
-                self.own(asm, dst, value);
+            Value::StepPredicate => predicates::of_step(asm, dst),
+            Value::Sampled => probing::sampled(asm, dst),
+            constant => {
+                let constant = self.constant(constant).unwrap_or_default();
+                match i32::try_from(constant) {
+                    Ok(constant) => asm.mov(dst, constant),
+                    Err(_) => asm.wide(dst, constant.cast_unsigned()),
+                }
             }
         }
     }
 
-    /// What is known of the place that the program is on.
-    fn own(&self, asm: &mut Asm, dst: Reg, value: Value) {
-        let word = match (self.site, value) {
-            (Site::Chain(_, function), Value::OwnSite) => function.address,
-            (Site::Chain(_, function), Value::OwnSpan) => function.span.into(),
-            (Site::Chain(facts, function), Value::OwnSkipped) => function.hook.skipped(facts).into(),
-            (Site::Chain(_, function), _) => function.number.into(),
-            (Site::Gate(_, target, _), _) => target.target.code().into(),
-        };
-        match i32::try_from(word) {
-            Ok(word) => asm.mov(dst, word),
-            Err(_) => asm.wide(dst, word),
-        }
+    /// Without a jump: the sign tells, at first of what speaks for it, then of what speaks against it.
+    fn is_return(&self, asm: &mut Asm, dst: Reg) {
+        self.load(asm, dst, Value::Return(Word::At));
+        place::load(asm, Reg::R4, Word::Site);
+        asm.alu(Alu::Sub, dst, Reg::R4);
+        place::load(asm, Reg::R4, Word::Span);
+        asm.mov(Reg::R3, dst);
+        asm.alu(Alu::Sub, Reg::R3, Reg::R4);
+        asm.alu(Alu::Xor, dst, -1);
+        asm.alu(Alu::And, dst, Reg::R3);
+        place::load(asm, Reg::R4, Word::Walked);
+        place::load(asm, Reg::R3, Word::At);
+        asm.alu(Alu::Sub, Reg::R4, Reg::R3);
+        place::load(asm, Reg::R5, Word::Position);
+        asm.alu(Alu::Sub, Reg::R4, Reg::R5);
+        sign_unless_zero(asm, Reg::R4);
+        sign_unless_zero(asm, Reg::R5);
+        asm.alu(Alu::And, Reg::R4, Reg::R5);
+        asm.alu(Alu::Xor, Reg::R4, -1);
+        asm.alu(Alu::And, dst, Reg::R4);
+        asm.alu(Alu::Shr, dst, 63);
     }
+
+    /// What is written into the program: constants, and what is known of the place that it is on.
+    fn constant(&self, value: Value) -> Option<i64> {
+        Some(match (value, self.site) {
+            (Value::Const(value), _) => value.into(),
+            (Value::OwnSite, Site::Chain(_, function)) => function.address.cast_signed(),
+            (Value::OwnSpan, Site::Chain(_, function)) => function.span.into(),
+            (Value::OwnSkipped, Site::Chain(facts, function)) => function.hook.skipped(facts).into(),
+            (Value::OwnFunction, Site::Chain(_, function)) => function.number.into(),
+            (Value::OwnTarget, Site::Gate(_, target, _)) => target.target.code().into(),
+            _ => return None,
+        })
+    }
+}
+
+/// Makes what is not 0 negative: one of a number and its opposite is. Uses R3.
+fn sign_unless_zero(asm: &mut Asm, dst: Reg) {
+    asm.mov(Reg::R3, 0);
+    asm.alu(Alu::Sub, Reg::R3, dst);
+    asm.alu(Alu::Or, dst, Reg::R3);
 }
 
 /// R1 = how often the task has left its CPU.

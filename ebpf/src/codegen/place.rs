@@ -48,10 +48,14 @@ pub(super) fn load(asm: &mut Asm, dst: Reg, word: Word) {
     asm.load(Width::U64, dst, base, at, name(word));
 }
 
-/// The word = `src`. Uses R3 for records.
+/// The word = `src`. Uses R3 for records, and loses `src` for the cursor.
 pub(super) fn store(asm: &mut Asm, word: Word, src: Reg) {
     let (base, at) = base(asm, home(word));
     asm.store(Width::U64, base, at, src, name(word));
+    if word == Word::Cursor {
+        element(asm, src, task::DEPTH_MAX - 1);
+        asm.store(Width::U64, Reg::Fp, frame::RECORD, src, "record");
+    }
 }
 
 fn base(asm: &mut Asm, home: Home) -> (Reg, i16) {
@@ -59,8 +63,7 @@ fn base(asm: &mut Asm, home: Home) -> (Reg, i16) {
         Home::Task(at) => (STATE, off(at)),
         Home::Own(at) => (Reg::Fp, at),
         Home::Record(first) => {
-            asm.load(Width::U64, Reg::R3, Reg::Fp, frame::CURSOR, "cursor");
-            element(asm, Reg::R3, task::DEPTH_MAX - 1);
+            asm.load(Width::U64, Reg::R3, Reg::Fp, frame::RECORD, "record");
             (Reg::R3, off(first))
         }
     }

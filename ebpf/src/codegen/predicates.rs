@@ -44,7 +44,7 @@ impl<'p> Predicates<'p> {
     ///
     /// A step that asks for a predicate is none of a program that has no predicates.
     pub(super) fn go(&self, asm: &mut Asm, wanted: bool, there: Label) {
-        of_step(asm);
+        of_step(asm, Reg::R2);
         if self.is_empty() {
             asm.jump_if(if wanted { Cond::Eq } else { Cond::Ne }, Reg::R2, 0, there);
         } else {
@@ -69,15 +69,9 @@ impl<'p> Predicates<'p> {
     }
 }
 
-/// Goes there where the step that was taken has a predicate, or, unless that is `wanted`, where it has none.
-pub(super) fn asks(asm: &mut Asm, wanted: bool, there: Label) {
-    of_step(asm);
-    asm.jump_if(if wanted { Cond::Ne } else { Cond::Eq }, Reg::R2, 0, there);
-}
-
 /// Asks for the predicate of the step that was taken.
 pub(super) fn ask(asm: &mut Asm) {
-    of_step(asm);
+    of_step(asm, Reg::R2);
     asm.mov(Reg::R1, 1);
     asm.alu(Alu::Shl, Reg::R1, Reg::R2);
     merge(asm, NEEDED, "needed");
@@ -114,15 +108,15 @@ fn merge(asm: &mut Asm, word: i16, what: &'static str) {
     asm.store(Width::U64, Reg::Fp, word, Reg::R4, what);
 }
 
-/// R2 = the number of the predicate of the step that was taken.
-fn of_step(asm: &mut Asm) {
-    asm.load(Width::U64, Reg::R2, Reg::Fp, STEP, "step");
-    asm.alu(Alu::Shr, Reg::R2, probe::FUNCTION_BITS);
+/// `dst` = the number of the predicate of the step that was taken.
+pub(super) fn of_step(asm: &mut Asm, dst: Reg) {
+    asm.load(Width::U64, dst, Reg::Fp, STEP, "step");
+    asm.alu(Alu::Shr, dst, probe::FUNCTION_BITS);
 }
 
 /// R4 = 1 where the predicate of the step that was taken could not be evaluated, else 0.
 pub(super) fn is_unread(asm: &mut Asm) {
-    of_step(asm);
+    of_step(asm, Reg::R2);
     bit(asm, UNREAD, "unread");
 }
 

@@ -26,6 +26,11 @@ pub(super) fn find_counters(asm: &mut Asm, next: Label) {
     asm.store(Width::U64, Reg::Fp, COUNTERS, Reg::R0, "counters");
 }
 
+/// R0 = the slot's counters, on this CPU.
+pub(super) fn counters(asm: &mut Asm, none: Label) {
+    look_up(asm, MapId::Counters, none);
+}
+
 fn look_up(asm: &mut Asm, map: MapId, next: Label) {
     asm.load(Width::U64, Reg::R2, Reg::Fp, KEY, "key");
     asm.map(Reg::R1, map);
@@ -72,11 +77,11 @@ pub(super) fn in_time(asm: &mut Asm, over: Label) {
     asm.jump_if(Cond::Ge, Reg::R2, Reg::R1, over);
 }
 
-/// Leaves unless every draw favours the probe.
-pub(super) fn certain(asm: &mut Asm, not: Label) {
-    asm.load(Width::U64, Reg::R1, Reg::Fp, PROBE, "probe");
-    asm.load(Width::U32, Reg::R1, Reg::R1, off(probe::CERTAIN), "certain");
-    asm.jump_if(Cond::Eq, Reg::R1, 0, not);
+/// `dst` = 0 where every draw favours the probe, else 1.
+pub(super) fn sampled(asm: &mut Asm, dst: Reg) {
+    asm.load(Width::U64, dst, Reg::Fp, PROBE, "probe");
+    asm.load(Width::U32, dst, dst, off(probe::CERTAIN), "certain");
+    asm.alu(Alu::Xor, dst, 1);
 }
 
 /// Leaves where the probe's budget is used up: nothing is taken of it.

@@ -29,13 +29,13 @@ pub enum Word {
     Span,
     /// The record, or the return address, under way.
     Cursor,
-    /// Progress before this activation.
+    /// Progress before this activation; 0 where the task has no state.
     Start,
     /// What this activation adds to it.
     Gain,
     /// Slots whose outermost activation this is, one bit each.
     Opened,
-    /// Those of them that the draw favours.
+    /// Those of them that the draw favours; at a gate, those that it favoured.
     Draws,
     /// Where this activation is on the stack; 0 where that was not asked for, or cannot be told.
     Own,
@@ -43,7 +43,7 @@ pub enum Word {
     Walked,
     /// The return address that is looked at while the cursor is at a record.
     At,
-    /// At an entry, whether it matters which activation this is; at a gate, whether any slot is about to inject for its
+    /// At an entry, not 0 where it matters which activation this is; at a gate, where any slot is about to inject for its
     /// chain.
     Due,
     /// The counter of the reason why nothing may be injected in this call; 0 for none.
@@ -79,6 +79,8 @@ pub enum Value {
     OwnSite,
     /// And less than how many bytes further.
     OwnSpan,
+    /// Position of the record at the cursor where it is one of this function; 0 where it is not.
+    OwnPosition,
     /// How many return addresses are missing at this entry that are there once the function has its frame.
     OwnSkipped,
     /// The number of this function; a target has none.
@@ -91,8 +93,15 @@ pub enum Value {
     Frames,
     /// The function that the step which was taken waits for.
     StepFunction,
+    /// The number of the predicate that it has; 0 where it has none.
+    StepPredicate,
+    /// 1, or 0 where every draw favours the slot's probe.
+    Sampled,
     /// The return address whose place is in a word, innermost first.
     Return(Word),
+    /// 1 where the one at [`Word::At`] may be that of the record at the cursor, by its site, its span, and its position if
+    /// it has one; otherwise 0.
+    IsReturn,
 }
 
 /// What an operation depends on.
@@ -104,19 +113,15 @@ pub enum Test {
     Known,
     /// The predicate of the step that was taken held, or it has none.
     Holds,
-    /// The step that was taken has a predicate.
-    Asks,
     /// A draw with the probability of the slot's probe.
     Favoured,
-    /// Every draw does.
-    Certain,
     /// The budget of the slot's probe is not used up.
     Affordable,
     /// The slot's probe has not ended.
     InTime,
 }
 
-/// An operation. Where something it asks for is missing, the slot's turn is over, or the program where no slot has one.
+/// An operation. Where something it asks for is missing, the loop is over, or the program where there is none.
 #[derive(Debug, Clone, Copy)]
 pub enum Op {
     /// What the operations from here on are for.
@@ -141,9 +146,11 @@ pub enum Op {
     Proof(&'static [Self]),
     /// These, where anything of the program has a predicate.
     Predicated(&'static [Self]),
-    /// These for every record, the newest first; the cursor begins at the depth, and does not follow it.
-    Newest(&'static [Self]),
-    /// These for every number below this one, in the word.
+    /// These for every record, the oldest first, until one of them breaks: there the cursor stays. Otherwise it ends at the
+    /// depth.
+    Oldest(&'static [Self]),
+    /// These for every number below this one, in the word. As of all loops, the verifier walks every turn of it, and what
+    /// may follow a turn's branch once more for each: so there should be none but those that end the loop.
     Below(i32, Word, &'static [Self]),
     /// These for every slot. Loops are not nested.
     EachSlot(&'static [Self]),
@@ -155,9 +162,11 @@ pub enum Op {
     Stop,
     /// Looks for the task's state.
     Recall,
-    /// Makes the task a state of zeroes and of this version, unless it has one.
+    /// Makes the task a state of zeroes and of this version, unless it has one, which is looked for anew: were it carried
+    /// here, the verifier would walk all in between once for a state and once for none.
     Make,
-    /// Takes the stack, and counts it into [`Word::Walked`]. None of the loops around it goes on.
+    /// Takes the stack, and counts it into [`Word::Walked`]: 0 where it may go on beyond what was taken, for positions
+    /// count from the outermost return address. None of the loops around it goes on.
     Walk,
     /// Finds the slot's probe.
     FindProbe,
@@ -173,6 +182,8 @@ pub enum Op {
     Refuse,
     /// Counts.
     Count(Counter),
+    /// Counts a missed return where the slot lost progress.
+    CountLost,
     /// Counts the verdict.
     CountVerdict,
     /// Finds the verdict: what forbids every injection in this call.

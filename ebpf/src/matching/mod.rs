@@ -19,21 +19,22 @@ mod language;
 pub use language::{Op, Test, Value, Word};
 
 use Op::{
-    Add, Answer, Ask, Below, Break, Count, CountVerdict, Do, EachSlot, Evaluate, FindCounters, FindProbe,
-    Guard, Make, Newest, Next, Note, Or, Predicated, Proof, Recall, Refuse, Set, Stop, Sub, TakeStep, Ticket,
-    Unless, Walk, When, Xor,
+    Add, Answer, Ask, Below, Break, Count, CountLost, CountVerdict, Do, EachSlot, Evaluate, FindCounters,
+    FindProbe, Guard, Make, Next, Note, Oldest, Or, Predicated, Proof, Recall, Refuse, Set, Stop, Sub,
+    TakeStep, Ticket, Unless, Walk, When, Xor,
 };
-use Test::{Affordable, Asks, Certain, Favoured, Holds, InTime, Is, Known};
+use Test::{Affordable, Favoured, Holds, InTime, Is, Known};
 use Value::{
-    BitOf, Const, Frames, InSlot, ListVersion, Of, OneInSlot, OwnFunction, OwnSite, OwnSkipped, OwnSpan,
-    OwnTag, OwnTarget, ProbeTarget, Return, SlotBit, StepFunction,
+    BitOf, Const, Frames, InSlot, IsReturn, ListVersion, Of, OneInSlot, OwnFunction, OwnPosition, OwnSite,
+    OwnSkipped, OwnSpan, OwnTag, OwnTarget, ProbeTarget, Return, Sampled, SlotBit, StepFunction,
+    StepPredicate,
 };
 use Word::{
     At, Before, Cursor, Depth, Drawn, Draws, Due, Gain, Lost, Opened, Own, Position, Progress, Scratch, Site,
     Span, Start, Tag, Verdict, Version, Walked,
 };
 
-use crate::asm::Cond::{Eq, Ge, Gt, Le, Lt, Ne};
+use crate::asm::Cond::{Eq, Ge, Le, Lt, Ne};
 use crate::layout::counters::Counter;
 use crate::layout::task::{DEPTH_MAX, STACK_MAX};
 
@@ -51,7 +52,7 @@ pub static ENTRY: &[Op] = &[
     Recall,
     Set(Start, Const(0)),
     Set(Own, Const(0)),
-    When(Known, &[Do(REFRESH), Do(SETTLE), Do(SUCCEED), Do(TELL), Set(Start, Of(Progress))]),
+    When(Known, &[Do(REFRESH), Do(SUCCEED), Do(TELL), Set(Start, Of(Progress))]),
     Predicated(&[Note("which predicates are asked for?"), EachSlot(&[Do(WAITS), Ask]), Evaluate]),
     Set(Gain, Const(0)),
     Set(Opened, Const(0)),
@@ -61,13 +62,13 @@ pub static ENTRY: &[Op] = &[
         Do(WAITS),
         Unless(Holds, &[Refuse, Next]),
         Add(Gain, OneInSlot),
-        When(Asks, &[Set(Due, Const(1))]),
+        Or(Due, StepPredicate),
         When(Is(InSlot(Start), Ne, Const(0)), &[Next]),
         Note("the outermost activation draws for all that follows inside it"),
         Or(Opened, SlotBit),
         Unless(Favoured, &[Next]),
         Or(Draws, SlotBit),
-        Unless(Certain, &[Set(Due, Const(1))]),
+        Or(Due, Sampled),
     ]),
     Note("an activation that advances nothing leaves no trace"),
     When(Is(Of(Gain), Eq, Const(0)), &[Stop]),
@@ -103,22 +104,29 @@ pub static EXIT: &[Op] = &[
         Known,
         &[
             Note("what is further in ended unseen"),
-            Newest(&[When(Is(Of(Tag), Ge, OwnTag), &[Break]), Do(MISS)]),
+            Oldest(&[When(Is(Of(Tag), Lt, OwnTag), &[Break])]),
+            Do(MISS),
             Note("and this activation ends"),
-            Newest(&[When(Is(Of(Tag), Ne, OwnTag), &[Break]), Do(RESTORE)]),
+            When(Is(Of(Depth), Eq, Const(0)), &[Stop]),
+            Set(Cursor, Of(Depth)),
+            Sub(Cursor, Const(1)),
+            When(Is(Of(Tag), Eq, OwnTag), RESTORE),
         ],
     ),
 ];
 
 /// At the entry of a target: the gate.
 pub static GATE: &[Op] = &[
-    Recall,
-    When(Known, &[Do(REFRESH), Do(SETTLE)]),
     Guard,
+    Recall,
+    Set(Start, Const(0)),
+    Set(Draws, Const(0)),
+    When(Known, &[Do(REFRESH), Do(SETTLE), Set(Start, Of(Progress)), Set(Draws, Of(Drawn))]),
     Predicated(&[
         Note("which predicates are asked for?"),
         When(Is(Of(Verdict), Eq, Const(0)), &[EachSlot(&[Do(OURS), Do(LIVE), Ask])]),
         Evaluate,
+        Recall,
     ]),
     Set(Due, Const(0)),
     When(Known, &[When(Is(Of(Verdict), Eq, Const(0)), &[Proof(PROVE)]), Do(TELL)]),
@@ -136,7 +144,6 @@ pub static GATE: &[Op] = &[
         When(
             Is(Frames, Ne, Const(0)),
             &[
-                Unless(Known, &[Next]),
                 Unless(DRAWN, &[Count(Counter::SampledOut), Next]),
                 Proof(&[
                     Note("no chain could afford it, so none was proved"),
@@ -163,15 +170,18 @@ const REFRESH: &[Op] = &[When(
 /// Tags fall with depth and contexts lie on the task's own stack, so what is not above us is not live.
 const SETTLE: &[Op] = &[
     Note("drop the records of activations that are over"),
-    Newest(&[When(Is(Of(Tag), Gt, OwnTag), &[Break]), Do(MISS)]),
+    Oldest(&[When(Is(Of(Tag), Le, OwnTag), &[Break])]),
+    Do(MISS),
 ];
 
-/// The activation at the cursor is over: so are those further in.
+/// The activation at the cursor is over: so are those further in. They had only added to the progress before it.
 const RESTORE: &[Op] = &[Set(Progress, Of(Before)), Set(Depth, Of(Cursor))];
 
-/// It is, and its exit went unseen.
-const MISS: &[Op] =
-    &[Set(Scratch, Of(Progress)), Xor(Scratch, Of(Before)), Or(Lost, Of(Scratch)), Do(RESTORE)];
+/// It is, if there is one, and the exits of all of them went unseen.
+const MISS: &[Op] = &[When(
+    Is(Of(Cursor), Lt, Of(Depth)),
+    &[Set(Scratch, Of(Progress)), Xor(Scratch, Of(Before)), Or(Lost, Of(Scratch)), Do(RESTORE)],
+)];
 
 /// An exit went unseen: what is on record cannot be told from what is live, so nothing is.
 const FORGET: &[Op] = &[Or(Lost, Of(Progress)), Set(Progress, Const(0)), Set(Depth, Const(0))];
@@ -179,33 +189,22 @@ const FORGET: &[Op] = &[Or(Lost, Of(Progress)), Set(Progress, Const(0)), Set(Dep
 /// Counts what was lost.
 const TELL: &[Op] = &[When(
     Is(Of(Lost), Ne, Const(0)),
-    &[
-        Note("count what was lost"),
-        EachSlot(&[When(Is(InSlot(Lost), Eq, Const(0)), &[Next]), Count(Counter::MissedReturns)]),
-        Set(Lost, Const(0)),
-    ],
+    &[Note("count what was lost"), EachSlot(&[CountLost]), Set(Lost, Const(0))],
 )];
 
-/// Positions count from the outermost return address, so they need the whole stack: one that may go on beyond what was
-/// taken proves nothing.
-const WALK: &[Op] = &[Walk, When(Is(Of(Walked), Ge, Const(FULL_STACK)), &[Set(Walked, Const(0))])];
-
-/// Could this activation be taken for one on record? Then what is on record no further out is over.
+/// As [`SETTLE`]. And could this activation be taken for one on record? Then what is on record no further out is over.
 const SUCCEED: &[Op] = &[
-    Note("could it be taken for one on record?"),
-    Set(Scratch, Const(0)),
-    Newest(&[
-        When(Is(Of(Position), Eq, Const(0)), &[Next]),
-        When(Is(Of(Site), Ne, OwnSite), &[Next]),
-        Set(Scratch, Const(1)),
-        Break,
-    ]),
+    Note("drop the records of activations that are over, and look for its like among the others"),
+    Set(Draws, Const(0)),
+    Oldest(&[When(Is(Of(Tag), Le, OwnTag), &[Break]), Or(Draws, OwnPosition)]),
+    Do(MISS),
     When(
-        Is(Of(Scratch), Ne, Const(0)),
+        Is(Of(Draws), Ne, Const(0)),
         &[
             Do(LOCATE),
             When(Is(Of(Own), Eq, Const(0)), &[Do(FORGET)]),
-            Newest(&[When(Is(Of(Position), Ge, Of(Own)), &[Do(MISS)])]),
+            Oldest(&[When(Is(Of(Position), Ge, Of(Own)), &[Break])]),
+            Do(MISS),
         ],
     ),
 ];
@@ -213,18 +212,18 @@ const SUCCEED: &[Op] = &[
 /// Where is this activation on the stack?
 const LOCATE: &[Op] = &[
     Note("where is this activation on the stack?"),
-    Do(WALK),
+    Walk,
     Set(Own, Const(0)),
     Below(
         NEAR,
-        Cursor,
+        At,
         &[
-            When(Is(Of(Walked), Le, Of(Cursor)), &[Break]),
-            Set(Scratch, Return(Cursor)),
+            When(Is(Of(Walked), Le, Of(At)), &[Break]),
+            Set(Scratch, Return(At)),
             Sub(Scratch, OwnSite),
             When(
                 Is(Of(Scratch), Lt, OwnSpan),
-                &[Set(Own, Of(Walked)), Sub(Own, Of(Cursor)), Add(Own, OwnSkipped), Break],
+                &[Set(Own, Of(Walked)), Sub(Own, Of(At)), Add(Own, OwnSkipped), Break],
             ),
         ],
     ),
@@ -237,17 +236,11 @@ const WAITS: &[Op] =
 /// Goes on with the slots whose probe is about this target.
 const OURS: &[Op] = &[FindProbe, Unless(Is(ProbeTarget, Eq, OwnTarget), &[Next])];
 
-/// Goes on with the slots whose frames are live, if they have any.
-const LIVE: &[Op] = &[
-    When(
-        Is(Frames, Ne, Const(0)),
-        &[Unless(Known, &[Next]), Unless(Is(InSlot(Progress), Eq, Frames), &[Next])],
-    ),
-    TakeStep(Frames),
-];
+/// Goes on with the slots whose frames are live, if they have any: without progress, all have those that need none.
+const LIVE: &[Op] = &[Unless(Is(InSlot(Start), Eq, Frames), &[Next]), TakeStep(Frames)];
 
 /// The draw of the outermost activation favoured the slot.
-const DRAWN: Test = Is(BitOf(Drawn), Ne, Const(0));
+const DRAWN: Test = Is(BitOf(Draws), Ne, Const(0));
 
 /// Where some slot is about to inject for its chain, every record must be on the stack, from the newest outwards.
 ///
@@ -269,29 +262,20 @@ const PROVE: &[Op] = &[
         Is(Of(Due), Ne, Const(0)),
         &[
             Note("is every record on the stack?"),
-            Do(WALK),
+            Walk,
             Set(Cursor, Of(Depth)),
             Sub(Cursor, Const(1)),
             Below(
                 FULL_STACK,
                 At,
                 &[
-                    When(Is(Of(At), Ge, Of(Walked)), &[Do(FORGET), Break]),
-                    Set(Scratch, Return(At)),
-                    Sub(Scratch, Of(Site)),
-                    When(Is(Of(Scratch), Ge, Of(Span)), &[Next]),
-                    When(
-                        Is(Of(Position), Ne, Const(0)),
-                        &[
-                            Set(Scratch, Of(Walked)),
-                            Sub(Scratch, Of(At)),
-                            When(Is(Of(Scratch), Ne, Of(Position)), &[Next]),
-                        ],
-                    ),
-                    When(Is(Of(Cursor), Eq, Const(0)), &[Break]),
-                    Sub(Cursor, Const(1)),
+                    When(Is(Of(At), Ge, Of(Walked)), &[Break]),
+                    Sub(Cursor, IsReturn),
+                    When(Is(Of(Cursor), Ge, Const(MOST_RECORDS)), &[Break]),
                 ],
             ),
+            Note("it ended before the oldest of them, below which there is none"),
+            When(Is(Of(Cursor), Lt, Const(MOST_RECORDS)), &[Do(FORGET), Set(Start, Const(0))]),
         ],
     ),
 ];

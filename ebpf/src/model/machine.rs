@@ -5,7 +5,7 @@ use crate::Target;
 use crate::asm::Cond;
 use crate::layout::counters::Counter;
 use crate::layout::probe::Step;
-use crate::layout::task::{DEPTH_MAX, SLOT_MASK, SLOT_SHIFT};
+use crate::layout::task::{DEPTH_MAX, SLOT_MASK, SLOT_SHIFT, STACK_MAX};
 use crate::matching::{Op, Test, Value, Word};
 
 /// A program under way.
@@ -82,7 +82,7 @@ impl<'a> Machine<'a> {
             Op::Do(ops) | Op::Proof(ops) | Op::Predicated(ops) => return self.all(ops),
             Op::When(test, ops) => return if self.holds(test) { self.all(ops) } else { Then::On },
             Op::Unless(test, ops) => return if self.holds(test) { Then::On } else { self.all(ops) },
-            Op::Newest(ops) => return self.turns((0..self.task.depth).rev(), Self::set_cursor, ops),
+            Op::Oldest(ops) => return self.oldest(ops),
             Op::Below(end, word, ops) => return self.numbers(end, word, ops),
             Op::EachSlot(ops) => return self.turns(0..self.call.chains.len(), Self::set_slot, ops),
             Op::Break => return Then::Break,
@@ -94,10 +94,13 @@ impl<'a> Machine<'a> {
                         TaskState { known: true, version: self.call.version, ..TaskState::default() };
                 }
             }
-            Op::Walk => self.put(Word::Walked, self.call.stack.len() as u64),
+            Op::Walk => {
+                let stack = self.call.stack;
+                self.put(Word::Walked, if stack.len() < STACK_MAX { stack.len() as u64 } else { 0 });
+            }
             Op::FindProbe => {
                 self.chain = self.call.chains.get(self.slot);
-                return if self.chain.is_some() { Then::On } else { Then::Next };
+                return if self.chain.is_some() { Then::On } else { Then::Break };
             }
             Op::TakeStep(place) => self.step = Some(self.step_at(self.value(place))),
             Op::Ask => self.asked |= 1 << self.predicate(),
@@ -108,6 +111,8 @@ impl<'a> Machine<'a> {
             }
             Op::Refuse => self.counts.push((self.slot, Counter::Rejected)),
             Op::Count(counter) => self.counts.push((self.slot, counter)),
+            Op::CountLost if self.value(Value::InSlot(Word::Lost)) == 0 => {}
+            Op::CountLost => self.counts.push((self.slot, Counter::MissedReturns)),
             // Nothing else forbids here.
             Op::CountVerdict => self.counts.push((self.slot, Counter::Shadowed)),
         }
@@ -131,8 +136,12 @@ impl<'a> Machine<'a> {
         self.turns(turns, |machine, (word, number)| machine.put(word, number), ops)
     }
 
-    fn set_cursor(&mut self, at: u64) {
-        self.put(Word::Cursor, at);
+    fn oldest(&mut self, ops: &[Op]) -> Then {
+        self.put(Word::Cursor, 0);
+        while self.word(Word::Cursor) < self.task.depth && self.all(ops) != Then::Break {
+            self.put(Word::Cursor, self.word(Word::Cursor) + 1);
+        }
+        Then::On
     }
 
     fn set_slot(&mut self, slot: usize) {
@@ -155,9 +164,7 @@ impl<'a> Machine<'a> {
             }
             Test::Known => self.task.known,
             Test::Holds => self.held >> self.predicate() & 1 == 1,
-            Test::Asks => self.predicate() != 0,
             Test::Favoured => (self.call.favours)(self.slot),
-            Test::Certain => self.chain.is_some_and(|chain| chain.certain),
             Test::InTime | Test::Affordable => true,
         }
     }
@@ -174,6 +181,10 @@ impl<'a> Machine<'a> {
             Value::OwnTag => self.call.tag,
             Value::OwnSite => self.function.map_or(0, |function| function.site),
             Value::OwnSpan => self.function.map_or(0, |function| function.span),
+            Value::OwnPosition if self.word(Word::Site) == self.value(Value::OwnSite) => {
+                self.word(Word::Position)
+            }
+            Value::OwnPosition => 0,
             // As by trampolines, which call the function.
             Value::OwnSkipped => 0,
             Value::OwnFunction => self.function.map_or(0, |function| function.number.into()),
@@ -181,9 +192,17 @@ impl<'a> Machine<'a> {
             Value::ProbeTarget => self.chain.map_or(0, |chain| chain.target.code().into()),
             Value::Frames => self.chain.map_or(0, |chain| chain.frames.len() as u64),
             Value::StepFunction => self.step.map_or(0, |step| step.function.into()),
+            Value::StepPredicate => self.predicate().into(),
+            Value::Sampled => self.chain.is_some_and(|chain| !chain.certain).into(),
             Value::Return(word) => {
                 let at = usize::try_from(self.word(word)).unwrap_or(usize::MAX);
                 self.call.stack.get(at).copied().unwrap_or(0)
+            }
+            Value::IsReturn => {
+                let beyond = self.value(Value::Return(Word::At)).wrapping_sub(self.word(Word::Site));
+                let here = self.word(Word::Walked).wrapping_sub(self.word(Word::At));
+                let is_placed = [0, here].contains(&self.word(Word::Position));
+                u64::from(beyond < self.word(Word::Span) && is_placed)
             }
         }
     }
