@@ -59,6 +59,22 @@ fn one_edit_costs_one_parse_and_one_judgement() {
 }
 
 #[test]
+fn an_edit_asks_every_guardrail_about_one_experiment_and_a_new_guardrail_is_asked_about_all() {
+    const GUARDRAILS: u64 = 10;
+    let mut world = world("times 3");
+    for number in 1..GUARDRAILS {
+        world.guard(&format!("g{number}"), "", &format!("times {}", 3 + number));
+        assert_eq!(cost(&mut world), (1, EXPERIMENTS as u64), "the others are not asked again");
+    }
+    world.settle();
+    assert_eq!(cost(&mut world), (0, 0));
+    edit(&mut world);
+    assert_eq!(cost(&mut world), (1, GUARDRAILS), "as an update");
+    assert_eq!(cost(&mut world), (0, GUARDRAILS), "as what its run now is");
+    assert_eq!(cost(&mut world), (0, 0));
+}
+
+#[test]
 fn an_edit_that_changes_no_value_costs_one_parse() {
     let mut world = world("times 3");
     let text = world.files["x7.yaml"].clone();
