@@ -10,6 +10,7 @@ mod kernel_chaos;
 mod kind;
 mod metadata;
 mod mode;
+mod module;
 mod names;
 mod predicate;
 mod request;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExperimentId, Fault, glob, selector::LabelSelector};
+use crate::{ExperimentId, Fault, ModuleRef, glob, selector::LabelSelector};
 
 /// One `Guardrail` document, validated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -10,8 +10,8 @@ use crate::{ExperimentId, Fault, glob, selector::LabelSelector};
 pub struct Guardrail {
     /// `metadata.name`.
     pub name: String,
-    /// Path of the module, relative to the root of the guardrail's source.
-    pub module: String,
+    /// Where its module is.
+    pub module: ModuleRef,
     /// Whether it acts or only reports.
     pub mode: GuardrailMode,
     /// Whether tightenings apply; where not, a tightening is a denial.

@@ -13,6 +13,7 @@ pub mod experiment;
 mod glob;
 pub mod guardrail;
 pub mod identity;
+pub mod module;
 pub mod predicate;
 pub mod run;
 pub mod selector;
@@ -27,6 +28,7 @@ pub use experiment::{CallChain, Experiment, Fault, Frame, Mode, Percent, Predica
 pub use glob::glob;
 pub use guardrail::{Guardrail, GuardrailMode};
 pub use identity::{ExperimentId, Kind, Place};
+pub use module::{ModuleRef, OciReference};
 pub use run::{Reason, RunState};
 pub use selector::Selector;
 pub use tightening::Tightening;

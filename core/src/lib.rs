@@ -10,6 +10,7 @@
 //! | stage | from | to |
 //! |---|---|---|
 //! | [`parse()`] | files, ledger | experiments, guardrails, and what is wrong with them |
+//! | [`Parsed::bound_to`](parse::Parsed::bound_to) | modules from registries | guardrails with them, or why without |
 //! | [`rebuild()`] | ledger, reports | the same ledger, unless it was lost |
 //! | [`judge()`] | documents | a verdict of each guardrail on each |
 //! | [`due()`] | verdicts, ledger, now | which runs begin, go on, are held, end |

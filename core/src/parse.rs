@@ -3,6 +3,7 @@
 mod cache;
 mod claims;
 mod file;
+mod modules;
 mod reading;
 mod types;
 
@@ -11,6 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use faultline_api::ExperimentId;
 
 pub use cache::FileCache;
+pub use modules::Obtained;
 pub use types::{
     Binding, BoundGuardrail, Broken, Declared, FileFindings, Finding, Freshness, Module, Parsed,
     RefusedDocument, SourceState, Written,

@@ -6,5 +6,6 @@ mod guardrails;
 mod lifecycle;
 mod loss;
 mod properties;
+mod registries;
 mod selection;
 mod sources;

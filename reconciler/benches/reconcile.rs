@@ -26,6 +26,7 @@ use faultline_reconciler::{
     converge::Execution,
     inventory::{Observer, Provider},
     metrics::Metrics,
+    modules::AtOnce,
     reconcile::{Deps, reconcile},
     source::Directory,
     store::MemoryStore,
@@ -77,6 +78,7 @@ impl World {
         Deps {
             clock: self.clock.clone(),
             sources: vec![source("experiments", Role::Experiments), source("platform", Role::Platform)],
+            modules: Box::new(AtOnce::default()),
             inventory: Observer::new(Some(Provider::File(self.root.path().join("inventory.json")))),
             evaluator: self.host.clone(),
             cache: Cache::default(),

@@ -12,6 +12,7 @@ pub mod converge;
 mod hex;
 pub mod inventory;
 pub mod metrics;
+pub mod modules;
 pub mod probes;
 pub mod publish;
 pub mod reconcile;

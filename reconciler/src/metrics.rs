@@ -33,6 +33,8 @@ macro_rules! labels {
 labels! {
     /// Of a pass: `success`, `waiting`, `transient`, `stalled`.
     ResultLabels { result: &'static str }
+    /// Of a fetch of a module: `success`, `failure`.
+    FetchLabels { result: &'static str }
     /// Of runs: `Pending`, `Running`, `Held`, `Completed`, `Stopped`.
     StateLabels { state: &'static str }
     /// Of verdicts: `allow`, `deny`, `mutate`, `undecided`.
@@ -88,6 +90,8 @@ metrics! {
         "reconciles", "Passes of the reconciler by what they came to";
     reconcile_seconds: Histogram = Histogram::new(PASS_SECONDS),
         "reconcile_duration_seconds", "How long a pass took";
+    module_fetches: Family<FetchLabels, Counter> = at_zero(FETCHES, |result| FetchLabels { result }),
+        "module_fetches", "Attempts to fetch a guardrail's module from a registry";
     injections: Family<InjectionLabels, Counter> = Family::default(),
         "injections", "Injections as the agents report them";
     source_stale_seconds: Family<SourceLabels, Seconds> = Family::default(),
@@ -113,6 +117,9 @@ pub const UNKNOWN: &str = "unknown";
 
 /// What a pass can come to.
 const RESULTS: [&str; 4] = ["success", "waiting", "transient", "stalled"];
+
+/// What a fetch can come to.
+const FETCHES: [&str; 2] = ["success", "failure"];
 
 /// Counters that begin with 0 and not with what is counted first, which a rate would not see.
 fn at_zero<T, L>(values: impl IntoIterator<Item = T>, labels: impl Fn(T) -> L) -> Family<L, Counter>
@@ -150,6 +157,12 @@ impl Metrics {
     /// Shows what a pass decided in the place of what the last one did: whoever asks meanwhile sees one or the other.
     pub fn stand(&self, standing: Standing) {
         self.latest.replace(standing);
+    }
+
+    /// Counts a fetch of a module.
+    pub fn fetched(&self, succeeded: bool) {
+        let result = if succeeded { FETCHES[0] } else { FETCHES[1] };
+        self.module_fetches.get_or_create(&FetchLabels { result }).inc();
     }
 
     /// Counts a pass.

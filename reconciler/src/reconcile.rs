@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     converge::Converge,
     inventory::{InventoryError, Observer},
+    modules::Modules,
     source::Directory,
     store::StoreError,
 };
@@ -22,6 +23,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Where documents come from.
     pub sources: Vec<Directory>,
+    /// Where modules come from that are in no source.
+    pub modules: Box<dyn Modules>,
     /// Where pods and nodes are observed.
     pub inventory: Observer,
     /// Runs guardrails.
@@ -86,11 +89,12 @@ impl From<StoreError> for ReconcileError {
 /// # Errors
 /// Nothing was told to anybody, and what is in force stays in force.
 pub fn reconcile(deps: &mut Deps) -> Result<Pass, ReconcileError> {
-    let Deps { clock, sources, inventory, evaluator, cache, defaults, converge } = deps;
+    let Deps { clock, sources, modules, inventory, evaluator, cache, defaults, converge } = deps;
     let (now, known, reports) = (clock.now(), converge.ledger(), converge.reports());
 
     let fetched: Vec<Fetched> = sources.iter_mut().map(|source| source.fetch(now)).collect(); //   source    (io)
     let (parsed, ledger) = parse_and_rebuild(&fetched, &known, &reports, cache, defaults, now); // parse     (pure)
+    let parsed = with_modules(parsed, &mut **modules); //                                          modules   (io)
     let judged = judge(&parsed, &ledger, defaults, &**evaluator, &mut cache.verdicts, now); //     judge     (pure)
     let due = due(&judged, &ledger, defaults, now); //                                             due       (pure)
     let inventory = inventory.observe(now, &reports)?; //                                          inventory (io)
@@ -105,6 +109,12 @@ pub fn reconcile(deps: &mut Deps) -> Result<Pass, ReconcileError> {
     let transitions = transitions(&known, &committed).into_iter().chain(observed.transitions).collect();
     let inputs = Inputs { ledger, inventory };
     Ok(Pass { plan, inputs, parsed, ledger: observed.ledger, transitions, unsettled })
+}
+
+/// Modules that are in no tree, as far as they can be had.
+fn with_modules(parsed: Parsed, modules: &mut dyn Modules) -> Parsed {
+    let obtained = modules.obtain(&parsed.wanted_modules());
+    parsed.bound_to(&obtained)
 }
 
 /// Parses with the ledger in force; where agents know more than it does, with the ledger that they give.

@@ -18,6 +18,7 @@ use crate::{
     converge::Execution,
     inventory::{Cgroups, Observer, Provider},
     metrics::Metrics,
+    modules::{Background, Store},
     publish::Board,
     reconcile::Deps,
     record::Recorder,
@@ -38,6 +39,8 @@ pub struct Settings {
     pub sources: Vec<Directory>,
     /// What holds where nobody has said otherwise.
     pub defaults: Defaults,
+    /// Where modules come from that are in no source.
+    pub modules: Store,
     /// Where pods and nodes are observed.
     pub inventory: Provider,
     /// Where the ledger, the last plans and compiled modules are kept.
@@ -105,6 +108,7 @@ impl Server {
         let Settings {
             sources,
             defaults,
+            modules,
             inventory,
             state_dir,
             listen,
@@ -144,9 +148,11 @@ impl Server {
             }
         }
         let converge = Box::new(Execution::new(Box::new(store), Arc::clone(&fleet)));
+        let modules = Background::new(modules, Arc::clone(&metrics), Arc::clone(&wake));
         let deps = Deps {
             clock,
             sources,
+            modules: Box::new(modules),
             inventory: Observer::new(Some(inventory)),
             evaluator: Arc::new(host),
             cache: Cache::default(),

@@ -5,6 +5,10 @@
 
 #[path = "run/agent.rs"]
 mod agent;
+#[path = "run/modules.rs"]
+mod modules;
+#[path = "run/registry.rs"]
+mod registry;
 #[path = "run/stage.rs"]
 mod stage;
 

@@ -62,13 +62,6 @@ impl<'n> Fields<'n> {
         self.known.extend_from_slice(names);
     }
 
-    /// A field that this version understands and cannot serve.
-    pub(super) fn not_yet(&mut self, name: &'static str, what: &str, findings: &mut Findings) {
-        if let Some(field) = self.take_quietly(name) {
-            findings.push(field.not_yet(what));
-        }
-    }
-
     /// Whether there is a field of this name.
     pub fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|entry| &*entry.key == name)

@@ -15,6 +15,7 @@ use super::{
     fields::{Field, Fields},
     findings::Findings,
     metadata::{self, Scope},
+    module::module,
     names,
     selector::label_selector,
 };
@@ -53,35 +54,6 @@ pub(super) fn guardrail(root: Field<'_>, findings: &mut Findings) -> Option<Guar
         exceptions: exceptions.map(|field| exceptions::read(field, findings)).unwrap_or_default(),
     })
     .filter(|_| usable)
-}
-
-fn module(field: Field<'_>, findings: &mut Findings) -> Option<String> {
-    let mut fields = field.fields(findings)?;
-    fields.not_yet("oci", "modules from a registry", findings);
-    let path =
-        if fields.has("oci") { fields.take("path", findings) } else { fields.require("path", findings) };
-    let path = path.and_then(|field| module_path(field, findings));
-    fields.finish(findings);
-    path
-}
-
-/// A path beneath the root of the source.
-fn module_path(field: Field<'_>, findings: &mut Findings) -> Option<String> {
-    let path = field.filled_text(findings)?;
-    let reason = if path.starts_with('/') {
-        "it is absolute"
-    } else if path.contains(['\\', '\0']) {
-        "it has a backslash or a zero in it"
-    } else if path.split('/').any(|part| part == "..") {
-        "it has `..` in it"
-    } else if path.split('/').any(|part| part.is_empty() || part == ".") {
-        "it has an empty part or a `.` in it"
-    } else {
-        return Some(path.to_owned());
-    };
-    let message = format!("{} is not a path beneath the root of the source: {reason}", quoted(path));
-    findings.push(Diagnostic::error(Code::InvalidPath, field.node.span, message));
-    None
 }
 
 /// Settings are the module's own business, as long as JSON can hold them.

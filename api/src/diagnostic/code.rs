@@ -56,6 +56,7 @@ codes! {
     InvalidParameters "invalid-parameters" "Not declarations of parameters, or not those of the kernel's function."
     UnknownFunction "unknown-function" "The kernel that the file was checked against has no function of this name."
     InvalidPath "invalid-path" "Not a path beneath the root of the source."
+    InvalidReference "invalid-reference" "Not a module in an OCI registry, or one without a digest."
     InvalidGlob "invalid-glob" "A pattern that no name can match."
     InvalidRequirement "invalid-requirement" "An expression selector whose operator and values do not go together."
     ConflictingFields "conflicting-fields" "Fields that exclude each other."

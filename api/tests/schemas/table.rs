@@ -134,7 +134,11 @@ pub(crate) const GUARDRAIL: &[Row] = &[
     ("spec!", Fields, "What it judges, and how."),
     ("spec.module!", Fields, "The WebAssembly module."),
     ("spec.module.path", Text, "Path of the module, relative to the root of the source."),
-    ("spec.module.oci", Text, "Not supported yet."),
+    (
+        "spec.module.oci",
+        Text,
+        "In place of a path: the module in an OCI registry, as registry/repository@sha256:<digest of its manifest>.",
+    ),
     (
         "spec.mode",
         Words(&["protect", "monitor"]),

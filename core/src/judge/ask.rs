@@ -67,9 +67,19 @@ impl Asked<'_> {
         Some(WhyNot {
             subject: format!("guardrail {}", self.bound.name),
             place: Some(self.bound.place.to_string()),
-            reason: Some(Reason::Invalid),
+            reason: Some(self.wrong_or_unknown()),
             message: error.to_string(),
         })
+    }
+
+    /// A module that is to come from a registry may come yet; nothing else mends itself.
+    fn wrong_or_unknown(&self) -> Reason {
+        let is_missing = matches!(&self.guard, Err(Undecided::MissingModule(_)));
+        if is_missing && self.bound.binding.reference().is_some() {
+            Reason::Undecided
+        } else {
+            Reason::Invalid
+        }
     }
 
     /// The verdict at `moment`; `None` where the module does not want to be asked then. One that cannot be

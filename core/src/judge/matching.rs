@@ -122,7 +122,7 @@ impl Criteria for Match {
 
 #[cfg(test)]
 mod tests {
-    use faultline_api::Place;
+    use faultline_api::{ModuleRef, Place};
 
     use super::*;
 
@@ -141,7 +141,7 @@ mod tests {
     fn asked(matches: Match, exclude: Option<Match>, targets: Targets<'_>) -> Concern {
         let guardrail = Guardrail {
             name: "g".into(),
-            module: "m".into(),
+            module: ModuleRef::Path("m".into()),
             mode: faultline_api::GuardrailMode::Protect,
             allowed_to_mutate: true,
             matches,

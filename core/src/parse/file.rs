@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use faultline_api::{Experiment, ExperimentId, Guardrail, Place, Reason, decode::Broken as BrokenContent};
+use faultline_api::{
+    Experiment, ExperimentId, Guardrail, ModuleRef, Place, Reason, decode::Broken as BrokenContent,
+};
 
 use super::{
     cache::{FileCache, SourceCache},
     reading::{Read, ReadContent},
-    types::{Binding, BoundGuardrail, Broken, Declared, Parsed, RefusedDocument, Written},
+    types::{Binding, BoundGuardrail, Broken, Declared, Module, Parsed, RefusedDocument, Written},
 };
 use crate::{
     review::SourceFacts,
@@ -106,14 +108,20 @@ impl Reader<'_> {
     }
 
     fn guardrail(&mut self, guardrail: &Arc<Guardrail>, place: Place) {
-        let path = &guardrail.module;
-        let module = match (self.tree.files.get(path), self.tree.refused.get(path)) {
-            (Some(bytes), _) => Ok(self.cache.module(path, bytes)),
-            (None, Some(error)) => Err(format!("{path}: {error}")),
-            (None, None) => Err(format!("{path}: no such file in source {}", self.tree.source.name)),
+        let module = match &guardrail.module {
+            ModuleRef::Path(path) => self.module(path),
+            ModuleRef::Oci(reference) => Err(format!("{reference}: it was not fetched")),
         };
         let binding = Binding::Bound { guardrail: Arc::clone(guardrail), module };
         self.parsed.guardrails.push(BoundGuardrail { name: guardrail.name.clone(), place, binding });
+    }
+
+    fn module(&mut self, path: &str) -> Result<Module, String> {
+        match (self.tree.files.get(path), self.tree.refused.get(path)) {
+            (Some(bytes), _) => Ok(self.cache.module(path, bytes)),
+            (None, Some(error)) => Err(format!("{path}: {error}")),
+            (None, None) => Err(format!("{path}: no such file in source {}", self.tree.source.name)),
+        }
     }
 
     /// Something that may restrict experiments and cannot be read: nothing passes it.

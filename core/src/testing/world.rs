@@ -10,7 +10,9 @@ use crate::{
     inventory::{Inventory, Pod},
     judge,
     ledger::{Ledger, Run},
-    observe, parse, plan,
+    observe, parse,
+    parse::Obtained,
+    plan,
     plan::Plan,
     rebuild, select,
     tree::{Fetched, Role},
@@ -32,6 +34,8 @@ pub struct World {
     pub files: BTreeMap<String, String>,
     /// Files of the guardrails' source, by path; `None`: there is no such source.
     pub platform: Option<BTreeMap<String, String>>,
+    /// What comes of getting modules from registries.
+    pub registries: Obtained,
     /// What a fetch comes to, where it is not simply the files.
     pub fetched: Option<Vec<Fetched>>,
     /// Pods and nodes.
@@ -62,6 +66,7 @@ impl World {
         Self {
             files: BTreeMap::new(),
             platform: None,
+            registries: Obtained::new(),
             fetched: None,
             inventory: Some(inventory),
             ledger: Ledger { epoch: 1, ..Ledger::default() },
@@ -125,6 +130,7 @@ impl World {
         let parsed = parse(&fetched, &self.ledger, &mut cache.files);
         let ledger = rebuild(&self.ledger, &parsed, &self.agents.reports(), defaults, *now);
         let parsed = if ledger == self.ledger { parsed } else { parse(&fetched, &ledger, &mut cache.files) };
+        let parsed = parsed.bound_to(&self.registries);
         let judged = judge(&parsed, &ledger, defaults, &Scripted, &mut cache.verdicts, *now);
         let due = due(&judged, &ledger, defaults, *now);
         let selected = select(due, self.inventory.as_ref(), defaults);

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use faultline_api::{Content, decode};
+use faultline_api::{Content, ModuleRef, decode};
 use faultline_core::judge::{Decision, Verdict};
 
 use crate::{Files, NOW, examples, experiment, planned};
@@ -30,8 +30,9 @@ fn one(name: &str, bytes: &Arc<[u8]>) -> Files {
     assert!(file.diagnostics.is_empty(), "{name}: {:?}", file.diagnostics);
     let [document] = &file.documents[..] else { panic!("{name} is one document") };
     let Content::Guardrail(guardrail) = &document.content else { panic!("{name} is a guardrail") };
-    let module = fs::read(examples().join("guardrails").join(&guardrail.module)).unwrap();
-    [(name.to_owned(), Arc::clone(bytes)), (guardrail.module.clone(), module.into())].into()
+    let ModuleRef::Path(path) = &guardrail.module else { panic!("{name} brings its module along") };
+    let module = fs::read(examples().join("guardrails").join(path)).unwrap();
+    [(name.to_owned(), Arc::clone(bytes)), (path.clone(), module.into())].into()
 }
 
 /// All of them with their modules.

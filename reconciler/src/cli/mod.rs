@@ -16,6 +16,7 @@ mod plan;
 mod policy;
 #[cfg(all(target_os = "linux", feature = "embedded-node"))]
 mod preflight;
+mod registries;
 mod run;
 mod serving;
 mod sources;

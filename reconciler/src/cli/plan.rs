@@ -3,7 +3,7 @@
 mod against;
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -22,6 +22,7 @@ use super::{
     defaults::DefaultsArgs,
     nodes::OnNodes,
     output::{Format, print, print_text},
+    registries::{RegistryArgs, user_cache},
     sources::SourceArgs,
 };
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     clock::{Clock as _, ManualClock, SystemClock},
     converge::DryRun,
     inventory::{Observer, Provider},
+    modules::AtOnce,
     reconcile::{Deps, Pass, reconcile},
     store,
 };
@@ -51,6 +53,8 @@ use crate::{
 pub(super) struct PlanCommand {
     #[command(flatten)]
     sources: SourceArgs,
+    #[command(flatten)]
+    registries: RegistryArgs,
     /// Nodes and pods to select from, YAML or JSON; without one nothing is selected
     #[arg(long, value_name = "FILE")]
     inventory: Option<PathBuf>,
@@ -112,6 +116,7 @@ impl PlanCommand {
     fn deps(&self, evaluator: Arc<dyn Evaluator + Send + Sync>) -> Result<Deps, CliError> {
         let Self {
             sources,
+            registries,
             inventory,
             ledger,
             state_dir,
@@ -131,6 +136,7 @@ impl PlanCommand {
         Ok(Deps {
             clock: Arc::new(ManualClock::at(now.unwrap_or_else(|| SystemClock::new().now()))),
             sources: sources.directories()?,
+            modules: Box::new(AtOnce::new(registries.store_of_the_user())),
             inventory: Observer::new(inventory.clone().map(Provider::File)),
             evaluator,
             cache: Cache::default(),
@@ -143,9 +149,7 @@ impl PlanCommand {
 /// Runs guardrails, and keeps their compiled code in the user's cache where there is one: compiling one takes far
 /// longer than all the rest of a plan.
 pub(super) fn host() -> Result<Host, CliError> {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    let cached = cache.filter(|path| path.is_absolute()).map(|path| path.join("faultline/modules"));
+    let cached = user_cache().map(|cache| cache.join("faultline/modules"));
     let with_cache = Host::new(HostConfig { compilation_cache: cached, ..HostConfig::default() });
     Ok(with_cache.or_else(|_| Host::new(HostConfig::default()))?)
 }

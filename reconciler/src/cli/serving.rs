@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, defaults::DefaultsArgs, sources::SourceArgs};
+use super::{CliError, defaults::DefaultsArgs, registries::RegistryArgs, sources::SourceArgs};
 use crate::{
     admin::{AdminAddress, DEFAULT_ADDRESS},
     inventory::Provider,
@@ -29,7 +29,9 @@ use crate::{
 pub(super) struct ServingArgs {
     #[command(flatten)]
     sources: SourceArgs,
-    /// Directory of the ledger and of the last plans
+    #[command(flatten)]
+    registries: RegistryArgs,
+    /// Directory of the ledger, of the last plans and of modules that were fetched
     #[arg(long, value_name = "DIR", default_value = "/var/lib/faultline", value_parser = absolute)]
     pub(super) state_dir: PathBuf,
     /// Where `faultline get` and its like ask, on this machine: 127.0.0.1:PORT or unix:PATH
@@ -90,11 +92,13 @@ impl ServingArgs {
         address: Address,
         tls: Option<TlsFiles>,
     ) -> Result<Settings, CliError> {
-        let Self { sources, state_dir, admin_listen, metrics_listen, lease_ttl, defaults, log } = self;
+        let Self { sources, registries, state_dir, admin_listen, metrics_listen, lease_ttl, defaults, log } =
+            self;
         log.start();
         Ok(Settings {
             sources: sources.directories()?,
             defaults: defaults.defaults(),
+            modules: registries.store(Some(state_dir.join("modules"))),
             inventory,
             state_dir,
             listen: Listen { address, tls },

@@ -11,7 +11,7 @@ use std::{
 
 use clap::Args;
 use faultline_api::{
-    Code, Diagnostic, ExperimentId, Guardrail, Severity,
+    Code, Diagnostic, ExperimentId, Guardrail, ModuleRef, OciReference, Severity,
     decode::{Content, Document, FileDocuments, Skipped, decode},
     line_col,
     yaml::visible,
@@ -29,9 +29,11 @@ use super::{
     kernel::Kernel,
     output::{Format, print},
     plan::host,
+    registries::RegistryArgs,
 };
 use crate::{
     bounded::read_at_most,
+    modules::{AtOnce, Modules as _},
     source::{Directory, Limits},
 };
 
@@ -40,7 +42,9 @@ use crate::{
 /// With --btf, call chains are checked against a kernel, too: whether it has their functions and the one that
 /// fails, whether predicates fit their parameters and its types, and whether any is the same for every call.
 ///
-/// Exit codes: 0 fine, also with warnings; 1 at least one error; 2 a path cannot be read.
+/// Modules that guardrails name in a registry are fetched, or taken from where they were kept, and looked at, too.
+///
+/// Exit codes: 0 fine, also with warnings; 1 at least one error; 2 a path cannot be read, or a module is not to be had.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   faultline validate experiments guardrails
@@ -57,6 +61,8 @@ pub(super) struct Validate {
     /// modules, copies of theirs too, each under its module's name
     #[arg(long, value_name = "FILE")]
     btf: Vec<PathBuf>,
+    #[command(flatten)]
+    registries: RegistryArgs,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -91,6 +97,9 @@ struct Validated {
     /// What call chains are checked against.
     #[serde(skip)]
     kernel: Option<Kernel>,
+    /// Gets modules from registries.
+    #[serde(skip)]
+    modules: AtOnce,
 }
 
 /// What a guardrail's module is, by its path in the source.
@@ -102,7 +111,7 @@ enum Module {
     There(Arc<[u8]>),
     /// It is not among the files of its source.
     Missing,
-    /// The source's root is not known, so nobody can tell.
+    /// The source's root is not known, or a registry does not serve it, so nobody can tell.
     Unknown,
 }
 
@@ -128,16 +137,18 @@ impl Found {
 
 impl Validate {
     pub(super) fn execute(self) -> Result<Outcome, CliError> {
-        let kernel = (!self.btf.is_empty()).then(|| Kernel::read(&self.btf)).transpose()?;
-        let mut validated = Validated { kernel, ..Validated::default() };
-        for path in &self.paths {
+        let Self { paths, btf, registries, output } = self;
+        let kernel = (!btf.is_empty()).then(|| Kernel::read(&btf)).transpose()?;
+        let modules = AtOnce::new(registries.store_of_the_user());
+        let mut validated = Validated { kernel, modules, ..Validated::default() };
+        for path in &paths {
             if let Err(error) = validated.path(path)? {
                 validated.unreadable.insert(path.display().to_string(), error);
             }
         }
         // Where there was nothing to look at, the reason is all there is to say.
-        if self.output != Format::Text || validated.files > 0 || !validated.findings.is_empty() {
-            print(&validated, self.output, |validated| validated.text())?;
+        if output != Format::Text || validated.files > 0 || !validated.findings.is_empty() {
+            print(&validated, output, |validated| validated.text())?;
         }
         if !validated.unreadable.is_empty() {
             return Err(CliError::Unreadable(validated.unreadable));
@@ -249,7 +260,11 @@ impl Validated {
             }
             Content::Guardrail(guardrail) => {
                 self.guardrails += 1;
-                self.guardrail(path, line, &guardrail, find(&guardrail.module))?;
+                let module = match &guardrail.module {
+                    ModuleRef::Path(path) => find(path),
+                    ModuleRef::Oci(reference) => self.fetched(reference),
+                };
+                self.guardrail(path, line, &guardrail, module)?;
             }
             Content::Skipped(Skipped { api_version, kind, .. }) => {
                 let part = |part: Option<String>| part.unwrap_or_else(|| "?".to_owned());
@@ -258,6 +273,18 @@ impl Validated {
             Content::Broken(_) => {}
         }
         Ok(())
+    }
+
+    /// A module from a registry. One that is not to be had may be right or wrong.
+    fn fetched(&mut self, reference: &OciReference) -> Module {
+        match self.modules.obtain(&[reference.clone()].into()).remove(reference) {
+            Some(Ok(module)) => Module::There(module.bytes),
+            Some(Err(why)) => {
+                self.unreadable.insert(reference.to_string(), why);
+                Module::Unknown
+            }
+            None => Module::Unknown,
+        }
     }
 
     /// Has the module look at its settings, as a pass would before it asks about the first experiment.

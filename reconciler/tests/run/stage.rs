@@ -22,6 +22,8 @@ pub(crate) struct Stage {
     root: TempDir,
     metrics: SocketAddr,
     reconciler: Option<Child>,
+    /// What is logged.
+    pub(crate) logged: &'static str,
 }
 
 impl Stage {
@@ -33,7 +35,7 @@ impl Stage {
         }
         // Free a moment ago, and nobody else here asks for a port by number.
         let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let stage = Self { root, metrics, reconciler: None };
+        let stage = Self { root, metrics, reconciler: None, logged: "info" };
         stage.write(
             "inventory.yaml",
             "observedAt: 2026-01-01T00:00:00Z\nnodes: { n1: {} }\nnamespaces: { shop: {} }\npods:\n\
@@ -64,6 +66,7 @@ impl Stage {
             .arg(format!("--admin-listen={}", self.admin()))
             .arg(format!("--metrics-listen={}", self.metrics))
             .arg(format!("--lease-ttl={}ms", LEASE.as_millis()))
+            .env("FAULTLINE_LOG", self.logged)
             .stderr(Stdio::from(
                 fs::File::options().create(true).append(true).open(self.path("log")).unwrap(),
             ))
@@ -90,6 +93,8 @@ impl Stage {
     pub(crate) fn faultline(&self, command: &str) -> Command {
         let mut faultline = Command::new(env!("CARGO_BIN_EXE_faultline"));
         faultline.arg(command).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        // Credentials that are those of this stage, and no proxy on the way to its registry.
+        faultline.env("DOCKER_CONFIG", self.path("")).env("NO_PROXY", "*");
         faultline
     }
 

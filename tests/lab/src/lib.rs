@@ -32,6 +32,7 @@ pub mod packages;
 mod progress;
 pub mod prometheus;
 mod qemu;
+pub mod registry;
 mod supervisor;
 mod transfer;
 mod vm;

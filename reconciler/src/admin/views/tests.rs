@@ -49,6 +49,7 @@ impl Stage {
         let deps = Deps {
             clock: clock.clone(),
             sources: vec![Directory::new("exp", Role::Experiments, source, kept)],
+            modules: Box::new(crate::modules::AtOnce::default()),
             inventory: Observer::new(Some(Provider::File(inventory))),
             evaluator: Arc::new(Host::new(HostConfig::default()).unwrap()),
             cache: Cache::default(),

@@ -64,6 +64,7 @@ impl Rehearsal {
         let deps = Deps {
             clock: clock.clone(),
             sources: vec![source("platform", Role::Platform), source("experiments", Role::Experiments)],
+            modules: Box::new(crate::modules::AtOnce::default()),
             inventory: Observer::new(Some(Provider::File(root.path().join("inventory.yaml")))),
             evaluator: shared_host(),
             cache: Cache::default(),
