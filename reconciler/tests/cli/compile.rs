@@ -75,11 +75,11 @@ fn a_function_that_is_spelt_in_two_ways_has_one_pair_of_programs_with_the_predic
 ; Beside these programs it attaches two that follow cgroups, the same for all experiments.
 ;
 ; PROGRAM          ATTACHED TO               INSTRUCTIONS
-; fl_out_1         fexit/d_alloc_parallel    99
-; fl_in_1          fentry/d_alloc_parallel   762
-; fl_out_2         fexit/__x64_sys_mount     99
-; fl_in_2          fentry/__x64_sys_mount    776
-; fl_should_fails  fmod_ret/should_failslab  662
+; fl_out_1         fexit/d_alloc_parallel    106
+; fl_in_1          fentry/d_alloc_parallel   716
+; fl_out_2         fexit/__x64_sys_mount     106
+; fl_in_2          fentry/__x64_sys_mount    730
+; fl_should_fails  fmod_ret/should_failslab  650
 
 "#]]
     );
