@@ -103,7 +103,7 @@ impl Guest for Wapc {
         self.ask("protocol_version", Vec::new(), fuel).and_then(|spoken| {
             response::protocol_version(&spoken.said)?;
             let Metadata { name, version } = self.metadata.clone();
-            let inputs = Inputs { raw: true, source: false };
+            let inputs = Inputs { raw: true, ..Inputs::default() };
             Ok(Description {
                 name,
                 version,
@@ -127,10 +127,14 @@ impl Guest for Wapc {
 
     fn evaluate(&self, _: &Description, settings: &str, review: &Review, fuel: u64) -> Called<Response> {
         self.ask("validate", request::validation(settings, review), fuel).and_then(|spoken| {
-            let mut response = response::validation(&spoken.said, review)?;
-            let unanswered = |call| finding(".", format!("it asked for {call}, which nothing answers here"));
-            response.warnings.extend(spoken.unanswered.into_iter().map(unanswered));
-            Ok(response)
+            let Spoken { said, unanswered } = spoken;
+            // Whatever it says now, it says without what it wanted to know.
+            if !unanswered.is_empty() {
+                let calls = unanswered.into_iter().collect::<Vec<_>>().join(", ");
+                let why = format!("it asked the host for what is not to be had here: {calls}");
+                return Err(Undecided::BadAnswer(why));
+            }
+            response::validation(&said, review)
         })
     }
 }

@@ -3,7 +3,7 @@
 use faultline_core::review::Undecided;
 
 use crate::{
-    fixtures::{assert_bad_answer, outcome, spoiled},
+    fixtures::{assert_bad_answer, spoiled},
     wat_guest::{ACCEPT, FINE, Guest},
 };
 
@@ -28,11 +28,11 @@ fn a_call_for_the_state_of_a_cluster_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_policy_that_goes_on_without_an_answer_is_shown_to() {
+fn a_policy_that_accepts_without_the_answer_that_it_wanted_decides_nothing() {
     let validate = format!("(drop {LIST}) (drop {LIST}) {ACCEPT}");
-    let response = outcome(&Guest { validate: validate.leak(), ..FINE }).unwrap();
-    let warnings: Vec<_> = response.warnings.into_iter().map(|warning| warning.message).collect();
-    assert_eq!(warnings, ["it asked for kubewarden kubernetes list_resources, which nothing answers here"]);
+    let why = spoiled(&Guest { validate: validate.leak(), ..FINE });
+    let told = "it asked the host for what is not to be had here: kubewarden kubernetes list_resources";
+    assert_eq!(why, Undecided::BadAnswer(told.into()));
 }
 
 #[test]
@@ -55,22 +55,21 @@ fn names_of_any_kind_are_shown_in_bounds() {
         "(drop (call $host_call (i32.const 1024) (i32.const 100000) (i32.const 1024) (i32.const 100000) (i32.const 1024)
             (i32.const 100000) (i32.const 0) (i32.const 0))) {ACCEPT}"
     );
-    let response = outcome(&Guest { validate: validate.leak(), ..FINE }).unwrap();
-    assert!(response.warnings[0].message.len() < 300);
-    assert!(!response.warnings[0].message.contains('\0'));
+    let why = spoiled(&Guest { validate: validate.leak(), ..FINE }).to_string();
+    assert!(why.len() < 300 && !why.contains('\0'), "{why}");
 }
 
 #[test]
 fn many_calls_are_told_of_in_bounds() {
     let validate = format!(
-        "(loop $again (i32.store8 (i32.const 1024) (i32.add (i32.const 32) (local.get $i)))
+        "(loop $again (i32.store8 (i32.const 1024) (i32.add (i32.const 48) (local.get $i)))
             (drop (call $host_call (i32.const 1024) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
                 (i32.const 0) (i32.const 0)))
             (local.set $i (i32.add (local.get $i) (i32.const 1)))
             (br_if $again (i32.lt_u (local.get $i) (i32.const 90)))) {ACCEPT}"
     );
-    let response = outcome(&Guest { validate: validate.leak(), ..FINE }).unwrap();
-    assert_eq!(response.warnings.len(), 16);
+    let why = spoiled(&Guest { validate: validate.leak(), ..FINE }).to_string();
+    assert_eq!(why.matches(", ").count(), 15, "{why}");
 }
 
 #[test]

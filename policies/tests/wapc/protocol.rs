@@ -80,7 +80,7 @@ fn a_policy_wants_the_document_and_is_asked_about_it_alone() {
     let description = HOST.describe(&FINE.build()).unwrap();
     assert_eq!((&*description.name, &*description.version), ("unnamed", "unknown"));
     assert_eq!((description.rules, description.moments), (vec!["validate".to_owned()], vec![Moment::Judge]));
-    assert_eq!(description.inputs, Inputs { raw: true, source: false });
+    assert_eq!(description.inputs, Inputs { raw: true, ..Inputs::default() });
     let noted = r#"(@custom "io.kubewarden.metadata"
         "{\"protocolVersion\":\"v1\",\"annotations\":{\"io.kubewarden.policy.title\":\"caps\"}}")"#;
     assert_eq!(HOST.describe(&Guest { more: noted, ..FINE }.build()).unwrap().name, "caps");

@@ -23,11 +23,13 @@ pub enum Purpose {
     Disk,
     /// Trusting Debian's archive on a machine that is not Debian.
     Trust,
+    /// Building guests that are not written in Rust.
+    Guests,
 }
 
 impl Purpose {
-    /// Those that every machine has a use for.
-    pub const ALL: [Self; 3] = [Self::Boot, Self::Build, Self::Disk];
+    /// Those that the whole test command has a use for, on every machine.
+    pub const ALL: [Self; 4] = [Self::Boot, Self::Build, Self::Disk, Self::Guests];
 }
 
 /// How to tell that a package is there, whoever installed it.
@@ -67,6 +69,8 @@ const BUILD: &[(&str, Probe)] = &[
 ];
 
 const DISK: &[(&str, Probe)] = &[("e2fsprogs", Cmd("mkfs.ext4"))];
+
+const GUESTS: &[(&str, Probe)] = &[("clang", Cmd("clang")), ("lld", Cmd("wasm-ld"))];
 
 const TRUST: &[(&str, Probe)] = &[("debian-archive-keyring", File(crate::apt::KEYRING))];
 
@@ -125,6 +129,7 @@ pub fn missing(purpose: Purpose) -> Vec<&'static str> {
         Purpose::Build => BUILD,
         Purpose::Disk => DISK,
         Purpose::Trust => TRUST,
+        Purpose::Guests => GUESTS,
     };
     needs.iter().filter(|(_, probe)| !holds(probe)).map(|(package, _)| *package).collect()
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Durations as documents have them.
-#[allow(dead_code, clippy::all, missing_docs, reason = "it is the API's own file, and more of it is used there")]
+#[allow(dead_code, clippy::all, missing_docs, reason = "the API's file")]
 #[path = "../../../../api/src/duration.rs"]
 mod duration;
 

@@ -90,8 +90,10 @@ fn set_up() -> Result<Environment, String> {
     let cache = Cache::from_env();
     packages::ensure(&Purpose::ALL, &Progress::stderr(&cache)).map_err(|error| error.to_string())?;
     rustup(&["component", "add", "rustfmt", "clippy"], "rustfmt and clippy are needed")?;
-    if rustup(&["target", "add", "wasm32-unknown-unknown"], "").is_err() {
-        say("no wasm32-unknown-unknown target to be had: shipped guests are not rebuilt and compared");
+    for target in ["wasm32-unknown-unknown", "wasm32-wasip1"] {
+        if rustup(&["target", "add", target], "").is_err() {
+            say(&format!("no {target} target to be had: modules for it are not rebuilt and compared"));
+        }
     }
     let tools = cache.root().join("tools");
     if !tools.join("bin/cargo-deny").exists() {

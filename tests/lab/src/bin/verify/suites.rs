@@ -20,11 +20,12 @@ pub(crate) struct Suite {
 pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "format",
-        shows: "rustfmt agrees, in the workspace and in the guests' own",
+        shows: "rustfmt agrees, in the workspace and in the guests' two",
         budget_min: 1,
         commands: &[
             "cargo fmt --all --check",
             "cargo fmt --all --check --manifest-path policies/guests/Cargo.toml",
+            "cargo fmt --all --check --manifest-path policies/guests-wapc/Cargo.toml",
         ],
     },
     Suite {
@@ -40,6 +41,7 @@ pub(crate) const SUITES: &[Suite] = &[
         commands: &[
             "cargo clippy --workspace --all-targets --quiet -- -D warnings",
             "cargo clippy --workspace --quiet --manifest-path policies/guests/Cargo.toml -- -D warnings",
+            "cargo clippy --workspace --quiet --manifest-path policies/guests-wapc/Cargo.toml -- -D warnings",
         ],
     },
     Suite {
