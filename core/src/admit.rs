@@ -5,7 +5,7 @@ use std::{
     mem,
 };
 
-use faultline_api::{Reason, RunState, Tightening};
+use faultline_api::{ExperimentId, Reason, RunState, Tightening};
 use jiff::Timestamp;
 
 use crate::{
@@ -14,13 +14,13 @@ use crate::{
     effective::Effective,
     inventory::Inventory,
     judge::{
-        Asked, Concern, Guard, Hearing, Judged, Labelled, Outcome, Subject, Targets, VerdictCache, concern,
-        prepare, review,
+        Asked, Concern, Guard, Hearing, Judged, Labelled, Outcome, Subject, Targets, Verdict, VerdictCache,
+        concern, prepare, review,
     },
     ledger::Run,
     parse::Declared,
-    review::{Active, Admission, Evaluator, Moment, Operation, Review, SelectedTarget},
-    select::{Selected, SelectedRun, Selection, SlotTarget},
+    review::{Active, Admission, Evaluator, Hit, Moment, Operation, Review, SelectedTarget},
+    select::{Index, Selected, SelectedRun, Selection, SlotTarget},
 };
 
 /// The runs that are left.
@@ -32,6 +32,8 @@ pub struct Admitted<'a> {
     pub runs: Vec<SelectedRun<'a>>,
     /// As in [`Selected`], with the newcomers that were not admitted.
     pub why_nots: Vec<WhyNot>,
+    /// What was said of those newcomers.
+    pub refused: BTreeMap<ExperimentId, Vec<Verdict>>,
     /// When the inventory was observed; `None`: there is none, and nothing was selected.
     pub observed_at: Option<Timestamp>,
 }
@@ -53,18 +55,29 @@ pub fn admit<'a>(
     // Only criteria about labels look at them.
     let namespaces = inventory.filter(|_| guardrails.iter().any(Asked::needs_targets));
     let namespaces = namespaces.map(Inventory::labels_of_namespaces).unwrap_or_default();
-    let mut court = Court { guardrails, namespaces, evaluator, cache, defaults, now, active: Vec::new() };
+    let index = inventory.filter(|_| !guardrails.is_empty()).map(Index::new);
+    let (hit, active) = (Hit::default(), Vec::new());
+    let mut court = Court { guardrails, namespaces, index, evaluator, cache, defaults, now, hit, active };
     runs.sort_by(|a, b| order(a).cmp(&order(b)));
+    let mut refused = BTreeMap::new();
     runs.retain_mut(|run| match court.hear(run) {
         Ok(()) => true,
         Err(why_not) => {
             why_nots.push(why_not);
+            let id = run.candidate.key.experiment.clone();
+            refused.insert(id, mem::take(&mut run.candidate.verdicts));
             false
         }
     });
     runs.sort_by(|a, b| a.candidate.key.cmp(&b.candidate.key));
     court.cache.forget_unused();
-    Admitted { judged, runs, why_nots, observed_at: inventory.map(|inventory| inventory.observed_at) }
+    Admitted {
+        judged,
+        runs,
+        why_nots,
+        refused,
+        observed_at: inventory.map(|inventory| inventory.observed_at),
+    }
 }
 
 /// Runs that started come first.
@@ -79,10 +92,14 @@ struct Court<'c> {
     guardrails: Vec<Asked<'c>>,
     /// Labels of every namespace of the inventory, where a guardrail asks for labels.
     namespaces: BTreeMap<&'c str, BTreeMap<String, String>>,
+    /// Says which pods a run could have selected.
+    index: Option<Index<'c>>,
     evaluator: &'c dyn Evaluator,
     cache: &'c mut VerdictCache,
     defaults: &'c Defaults,
     now: Timestamp,
+    /// Pods and nodes of `active`.
+    hit: Hit,
     /// Lent to each question and taken back: it grows with every admission, and copies of it would grow with their
     /// square.
     active: Vec<Active>,
@@ -101,7 +118,9 @@ impl Court<'_> {
         if let (true, Some(selection)) = (run.candidate.run.wants_probes(), &run.selection)
             && !self.guardrails.is_empty()
         {
-            self.active.push(active(run, selection));
+            let active = active(run, selection);
+            active.targets.iter().for_each(|(node, _, uid)| self.hit.add(node, uid));
+            self.active.push(active);
         }
         Ok(())
     }
@@ -128,7 +147,8 @@ impl Court<'_> {
             concerned.iter().filter(|asked| concern(asked.bound, &unselected) == Concern::NeedsTargets);
         let mut verdicts: Vec<_> =
             late.filter_map(|asked| asked.ask(Moment::Judge, &hearing, &mut judge)).collect();
-        let admission = admission(selection, self.now, self.defaults, mem::take(&mut self.active));
+        let active = mem::take(&mut self.active);
+        let admission = self.admission(&candidate.run, selection, active);
         let review = Review { admission: Some(admission), ..document };
         let mut evaluate = |guard: &Guard<'_>| guard.evaluate(self.evaluator, &review);
         verdicts
@@ -137,6 +157,27 @@ impl Court<'_> {
         let outcome = Outcome::of(&verdicts);
         candidate.verdicts.extend(verdicts);
         outcome
+    }
+
+    /// What is known now, with what is `active`.
+    fn admission(&self, run: &Run, selection: &Selection, active: Vec<Active>) -> Admission {
+        let targets = selection.targets.iter().map(|target| SelectedTarget {
+            node: target.node.clone(),
+            target: target.target.clone(),
+            labels: target.labels.clone(),
+        });
+        let targets: Vec<_> = targets.collect();
+        let eligible = self.index.as_ref().map(|index| index.eligible(run, self.defaults));
+        let (others, together) = self.hit.reach(&targets, eligible.into_iter().flatten());
+        Admission {
+            now: self.now,
+            environment: self.defaults.environment.clone(),
+            targets,
+            eligible: selection.eligible,
+            others,
+            together,
+            active,
+        }
     }
 
     fn labelled<'t>(&'t self, target: &'t SlotTarget) -> Labelled<'t> {
@@ -178,22 +219,6 @@ impl Court<'_> {
             detach(run, Step::End);
         }
         Ok(())
-    }
-}
-
-/// What is known now, with what is `active`.
-fn admission(selection: &Selection, now: Timestamp, defaults: &Defaults, active: Vec<Active>) -> Admission {
-    let targets = selection.targets.iter().map(|target| SelectedTarget {
-        node: target.node.clone(),
-        target: target.target.clone(),
-        labels: target.labels.clone(),
-    });
-    Admission {
-        now,
-        environment: defaults.environment.clone(),
-        targets: targets.collect(),
-        eligible: selection.eligible,
-        active,
     }
 }
 

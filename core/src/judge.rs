@@ -5,6 +5,7 @@ mod builtin;
 mod cache;
 mod matching;
 mod verdict;
+mod words;
 
 use std::{cell::LazyCell, collections::BTreeMap};
 
@@ -15,7 +16,8 @@ pub(crate) use ask::{Asked, Guard, prepare};
 pub use cache::VerdictCache;
 pub(crate) use matching::{Concern, Labelled, Subject, Targets, concern};
 pub(crate) use verdict::Hearing;
-pub use verdict::{Decision, Outcome, Proof, Verdict};
+pub use verdict::{Decision, Force, Outcome, Proof, Verdict};
+pub use words::limits;
 
 use crate::{
     defaults::Defaults,

@@ -4,11 +4,12 @@ mod probes;
 mod report;
 mod text;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-pub use text::limits;
-
-use faultline_api::{Reason, RunState};
+use faultline_api::{ExperimentId, Reason, RunState};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ use crate::{
     due::{Step, WhyNot},
     effective::Effective,
     invariants::check_plan,
-    judge::Verdict,
+    judge::{Judged, Verdict},
     ledger::{Ledger, Run, RunKey},
     parse::{FileFindings, SourceState},
     select::{SelectedRun, Selection},
@@ -38,6 +39,9 @@ pub struct Plan {
     pub sources: BTreeMap<String, SourceState>,
     /// Every run that matters now, ordered by key.
     pub runs: Vec<PlannedRun>,
+    /// What the guardrails said of experiments that have no run here, by `namespace/name`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, Vec<Verdict>>,
     /// What each node is to keep attached: every node that has probes or was ever told of some. Ordered by id.
     pub nodes: BTreeMap<String, Vec<Probe>>,
     /// What will not happen, and why.
@@ -79,12 +83,13 @@ pub struct Report {
 /// Makes the plan.
 #[must_use]
 pub fn plan(admitted: Admitted<'_>, ledger: &Ledger, defaults: &Defaults, now: Timestamp) -> Plan {
-    let Admitted { judged, runs, why_nots, observed_at } = admitted;
+    let Admitted { judged, runs, why_nots, refused, observed_at } = admitted;
     let told = ledger.nodes.keys().map(|node| (node.clone(), Vec::new()));
     let mut plan = Plan {
         at: now,
         inventory: observed_at,
         sources: judged.parsed.sources.clone(),
+        refused: without_run(judged, &runs).chain(refused).map(|(id, said)| (id.to_string(), said)).collect(),
         runs: Vec::with_capacity(runs.len()),
         nodes: told.collect(),
         report: Report {
@@ -126,6 +131,12 @@ impl Plan {
         self.runs.push(planned);
     }
 
+    /// Every verdict, on what runs and on what does not.
+    pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        let of_runs = self.runs.iter().flat_map(|planned| &planned.verdicts);
+        of_runs.chain(self.refused.values().flatten())
+    }
+
     /// Canonical JSON: the same plan gives the same bytes, with a newline at the end.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -137,6 +148,17 @@ impl Plan {
     pub fn to_text(&self) -> String {
         text::render(self)
     }
+}
+
+/// What was said of documents that no run is of, if anything was.
+fn without_run<'j>(
+    judged: &'j Judged<'_>,
+    runs: &[SelectedRun<'_>],
+) -> impl Iterator<Item = (ExperimentId, Vec<Verdict>)> + use<'j> {
+    let runs: BTreeSet<ExperimentId> = runs.iter().map(|run| run.candidate.key.experiment.clone()).collect();
+    let others = judged.judgements.iter().filter(move |(id, _)| !runs.contains(*id));
+    let said = others.filter(|(_, judgement)| !judgement.verdicts.is_empty());
+    said.map(|(id, judgement)| ((*id).clone(), judgement.verdicts.clone()))
 }
 
 /// Why a run that wants probes stands where it does.

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::Target;
 
+mod reach;
+pub use reach::{Hit, Reach};
+
 /// What happens to the experiment. A removal is never asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -60,6 +63,10 @@ pub struct Admission {
     pub targets: Vec<SelectedTarget>,
     /// Eligible pods, of which the targets are a part.
     pub eligible: u32,
+    /// How much is hit by what was admitted before this one.
+    pub others: Reach,
+    /// How much is hit by that and the targets.
+    pub together: Reach,
     /// What was admitted before this one.
     pub active: Vec<Active>,
 }
@@ -120,6 +127,9 @@ pub struct Inputs {
     pub raw: bool,
     /// Where the document comes from, its revision among it: then every revision is another question.
     pub source: bool,
+    /// Which runs are active on which pods, and not only how many.
+    #[serde(default)]
+    pub active: bool,
 }
 
 /// The answer.

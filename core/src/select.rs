@@ -11,7 +11,8 @@ use serde::Serialize;
 
 pub(crate) use slots::{most_slots, replacements_allowed};
 
-use self::pool::{Index, Pool, containers};
+pub(crate) use self::pool::Index;
+use self::pool::{Pool, containers};
 use crate::{
     defaults::Defaults,
     desired::Target,

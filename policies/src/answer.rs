@@ -28,8 +28,11 @@ pub(crate) fn description(answer: policy::Description) -> Result<Description, Un
     if moments.is_empty() {
         return Err(bad("it wants to be asked at no moment"));
     }
-    let inputs =
-        Inputs { raw: inputs.contains(policy::Inputs::RAW), source: inputs.contains(policy::Inputs::SOURCE) };
+    let inputs = Inputs {
+        raw: inputs.contains(policy::Inputs::RAW),
+        source: inputs.contains(policy::Inputs::SOURCE),
+        active: inputs.contains(policy::Inputs::ACTIVE),
+    };
     Ok(Description { name, version, rules, moments, inputs })
 }
 

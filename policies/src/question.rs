@@ -7,7 +7,9 @@ use faultline_api::{
     experiment::Annotations,
     selector::{Operator, PodPhase, Requirement},
 };
-use faultline_core::review::{Active, Admission, Inputs, Operation, Review, SelectedTarget, SourceFacts};
+use faultline_core::review::{
+    Active, Admission, Inputs, Operation, Reach, Review, SelectedTarget, SourceFacts,
+};
 
 use crate::bindings::policy;
 
@@ -23,7 +25,7 @@ pub(crate) fn review(review: &Review, inputs: Inputs) -> policy::Review {
             Operation::Renew => policy::Operation::Renew,
         },
         source: inputs.source.then(|| source_facts(source)),
-        admission: selected.as_ref().map(admission),
+        admission: selected.as_ref().map(|selected| admission(selected, inputs)),
     }
 }
 
@@ -171,8 +173,8 @@ fn timestamp(instant: jiff::Timestamp) -> policy::Timestamp {
     }
 }
 
-fn admission(admission: &Admission) -> policy::Admission {
-    let Admission { now, environment, targets, eligible, active } = admission;
+fn admission(admission: &Admission, inputs: Inputs) -> policy::Admission {
+    let Admission { now, environment, targets, eligible, others, together, active } = admission;
     let distinct =
         |key: fn(&SelectedTarget) -> &str| count(targets.iter().map(key).collect::<BTreeSet<_>>().len());
     policy::Admission {
@@ -183,10 +185,17 @@ fn admission(admission: &Admission) -> policy::Admission {
             pods: distinct(|selected| &selected.target.uid),
             nodes: distinct(|selected| &selected.node),
             eligible: *eligible,
+            others: reach(*others),
+            together: reach(*together),
         },
         targets: targets.iter().map(target).collect(),
-        active: active.iter().map(active_run).collect(),
+        // With many runs it is long: only a guest that reads it pays for it.
+        active: if inputs.active { active.iter().map(active_run).collect() } else { Vec::new() },
     }
+}
+
+const fn reach(Reach { pods, nodes, eligible }: Reach) -> policy::Reach {
+    policy::Reach { pods, nodes, eligible }
 }
 
 fn target(selected: &SelectedTarget) -> policy::Target {
@@ -278,6 +287,8 @@ mod tests {
                 environment: "staging".into(),
                 targets: vec![target("a", "main"), target("a", "side"), target("b", "main")],
                 eligible: 9,
+                others: Reach { pods: 1, nodes: 1, eligible: 0 },
+                together: Reach { pods: 3, nodes: 2, eligible: 2 },
                 active: vec![Active { run, targets: vec![("node-2".into(), "shop".into(), "uid-c".into())] }],
             }),
         }
@@ -287,9 +298,12 @@ mod tests {
     fn what_a_guest_does_not_ask_for_is_withheld() {
         let bare = review(&asked(), Inputs::default());
         assert!(bare.raw.is_none() && bare.source.is_none());
-        let full = review(&asked(), Inputs { raw: true, source: true });
+        assert!(bare.admission.is_some_and(|admission| admission.active.is_empty()));
+        let full = review(&asked(), Inputs { raw: true, source: true, active: true });
         assert_eq!(full.raw.as_deref(), Some(r#"{"kind":"KernelChaos"}"#));
         assert!(full.source.is_some_and(|source| source.revision == "r1" && source.verified));
+        let active = &full.admission.unwrap().active[0];
+        assert_eq!((active.activation, active.targets[0].pod_uid.as_str()), (4, "uid-c"));
     }
 
     #[test]
@@ -314,10 +328,10 @@ mod tests {
     #[test]
     fn totals_count_containers_pods_and_nodes() {
         let admission = review(&asked(), Inputs::default()).admission.unwrap();
-        let policy::Totals { targets, pods, nodes, eligible } = admission.totals;
+        let policy::Totals { targets, pods, nodes, eligible, others, together } = admission.totals;
         assert_eq!((targets, pods, nodes, eligible), (3, 2, 1, 9));
+        assert_eq!((others.pods, others.nodes, others.eligible), (1, 1, 0));
+        assert_eq!((together.pods, together.nodes, together.eligible), (3, 2, 2));
         assert_eq!((admission.now.seconds, admission.now.nanoseconds), (-1, 250_000_000));
-        assert_eq!(admission.active[0].activation, 4);
-        assert_eq!(admission.active[0].targets[0].pod_uid, "uid-c");
     }
 }

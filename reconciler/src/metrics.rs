@@ -37,8 +37,10 @@ labels! {
     FetchLabels { result: &'static str }
     /// Of runs: `Pending`, `Running`, `Held`, `Completed`, `Stopped`.
     StateLabels { state: &'static str }
-    /// Of verdicts: `allow`, `deny`, `mutate`, `undecided`.
-    VerdictLabels { guardrail: String, verdict: &'static str }
+    /// Of verdicts: `allow`, `deny`, `mutate`, `undecided`; `obeyed`, `monitored`, `excepted`.
+    VerdictLabels { guardrail: String, verdict: &'static str, force: &'static str }
+    /// Of a guardrail.
+    GuardrailLabels { guardrail: String }
     /// Of an experiment's effect on a node. `experiment` is `namespace/name`, as agents have it too.
     InjectionLabels { experiment: String, node: String }
     /// Of the probes of an experiment on a node: an activity, or `unknown` while the node's agent is not connected.

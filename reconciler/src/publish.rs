@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use faultline_api::{RunState, Severity};
 use faultline_core::{
-    judge::{Decision, Verdict},
+    judge::Decision,
     observe::Transition,
     parse::{Freshness, SourceState},
     tree::Role,
@@ -16,8 +16,8 @@ pub use news::{News, Problem, ProblemPlace, log, news, problems};
 
 use crate::{
     metrics::{
-        Metrics, ProbeLabels, Seconds, SeverityLabels, SourceInfoLabels, SourceLabels, Standing, StateLabels,
-        UNKNOWN, VerdictLabels,
+        GuardrailLabels, Metrics, ProbeLabels, Seconds, SeverityLabels, SourceInfoLabels, SourceLabels,
+        Standing, StateLabels, UNKNOWN, VerdictLabels,
     },
     probes::{Nodes, Probes},
     reconcile::Pass,
@@ -83,12 +83,7 @@ pub fn standing(pass: &Pass, nodes: &Nodes, now: Timestamp) -> Standing {
         let count = pass.plan.runs.iter().filter(|planned| current_state(pass, planned) == state).count();
         standing.runs.get_or_create(&labels).set(saturating(count));
     }
-    for verdict in pass.plan.runs.iter().flat_map(|planned| &planned.verdicts) {
-        for name in VERDICTS {
-            let labels = VerdictLabels { guardrail: verdict.guardrail.clone(), verdict: name };
-            standing.verdicts.get_or_create(&labels).inc_by((name == verdict_name(verdict)).into());
-        }
-    }
+    count_verdicts(pass, &standing);
     for (severity, name) in
         [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
     {
@@ -103,6 +98,23 @@ pub fn standing(pass: &Pass, nodes: &Nodes, now: Timestamp) -> Standing {
     let inventory_age_seconds =
         pass.inputs.inventory.as_ref().map(|inventory| seconds(age(inventory.observed_at)));
     Standing { inventory_age_seconds, ..standing }
+}
+
+/// A guardrail that has said anything shows all four that it could have said with that force.
+fn count_verdicts(pass: &Pass, standing: &Standing) {
+    for verdict in pass.plan.verdicts() {
+        let guardrail = || verdict.guardrail.clone();
+        for word in Decision::WORDS {
+            let labels =
+                VerdictLabels { guardrail: guardrail(), verdict: word, force: verdict.force().as_str() };
+            let said = word == verdict.decision.as_str();
+            standing.verdicts.get_or_create(&labels).inc_by(said.into());
+        }
+        if let Some(proof) = &verdict.proof {
+            let most = standing.guardrail_fuel.get_or_create(&GuardrailLabels { guardrail: guardrail() });
+            most.set(most.get().max(i64::try_from(proof.fuel).unwrap_or(i64::MAX)));
+        }
+    }
 }
 
 /// Only what is in the plan is counted, so that what is over does not stay.
@@ -150,18 +162,6 @@ pub fn staleness<'a>(
 /// The run's state as reports have it since the plan was made.
 fn current_state(pass: &Pass, planned: &faultline_core::plan::PlannedRun) -> RunState {
     pass.ledger.runs.get(&planned.key).map_or(planned.run.state, |run| run.state)
-}
-
-/// What a guardrail can say. One that has said anything shows all four.
-const VERDICTS: [&str; 4] = ["allow", "mutate", "deny", "undecided"];
-
-const fn verdict_name(verdict: &Verdict) -> &'static str {
-    match verdict.decision {
-        Decision::Allow => "allow",
-        Decision::Mutate { .. } => "mutate",
-        Decision::Deny { .. } => "deny",
-        Decision::Undecided { .. } => "undecided",
-    }
 }
 
 const fn state_name(state: RunState) -> &'static str {

@@ -78,7 +78,7 @@ fn is_lasting(evaluation: &Evaluation) -> bool {
 
 fn key(guard: &Guard<'_>, declared: &Declared, operation: Operation) -> [u8; 32] {
     let Declared { written, source, .. } = declared;
-    let Inputs { raw: reads_raw, source: reads_source } = guard.inputs;
+    let Inputs { raw: reads_raw, source: reads_source, active: _ } = guard.inputs;
     let facts = reads_source.then(|| crate::digest::content(&**source));
     digest_of(&[
         guard.module.digest.as_bytes(),

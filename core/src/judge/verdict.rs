@@ -34,11 +34,42 @@ pub struct Verdict {
     pub proof: Option<Proof>,
 }
 
-impl Verdict {
-    /// Whether anything follows from it. Nothing else may decide that.
+/// What becomes of a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Force {
+    /// It holds.
+    Obeyed,
+    /// Its guardrail only monitors: it is shown.
+    Monitored,
+    /// An exception keeps it from acting: it is shown.
+    Excepted,
+}
+
+impl Force {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Obeyed, Self::Monitored, Self::Excepted];
+
+    /// The word that JSON and metrics have.
     #[must_use]
-    pub fn acts(&self) -> bool {
-        self.mode == GuardrailMode::Protect && self.exception.is_none()
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Obeyed => "obeyed",
+            Self::Monitored => "monitored",
+            Self::Excepted => "excepted",
+        }
+    }
+}
+
+impl Verdict {
+    /// What becomes of it. Nothing else may decide that.
+    #[must_use]
+    pub const fn force(&self) -> Force {
+        match (self.mode, &self.exception) {
+            (GuardrailMode::Monitor, _) => Force::Monitored,
+            (GuardrailMode::Protect, Some(_)) => Force::Excepted,
+            (GuardrailMode::Protect, None) => Force::Obeyed,
+        }
     }
 }
 
@@ -101,6 +132,31 @@ pub enum Decision {
     },
 }
 
+impl Decision {
+    /// Every word that [`as_str`](Self::as_str) can be.
+    pub const WORDS: [&str; 4] = ["allow", "mutate", "deny", "undecided"];
+
+    /// The word that JSON and metrics have.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Mutate { .. } => "mutate",
+            Self::Deny { .. } => "deny",
+            Self::Undecided { .. } => "undecided",
+        }
+    }
+
+    /// Why, where findings say so.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Deny { findings } | Self::Mutate { findings, .. } => findings,
+            Self::Allow | Self::Undecided { .. } => &[],
+        }
+    }
+}
+
 /// What all verdicts on one experiment lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -118,7 +174,7 @@ impl Outcome {
     #[must_use]
     pub fn of(verdicts: &[Verdict]) -> Self {
         let (mut denials, mut doubts, mut limit) = (Vec::new(), Vec::new(), Tightening::default());
-        for verdict in verdicts.iter().filter(|verdict| verdict.acts()) {
+        for verdict in verdicts.iter().filter(|verdict| verdict.force() == Force::Obeyed) {
             let name = &verdict.guardrail;
             match &verdict.decision {
                 Decision::Allow => {}

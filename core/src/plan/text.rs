@@ -2,8 +2,6 @@
 
 mod runs;
 
-pub use runs::limits;
-
 use std::fmt::{self, Display, Write as _};
 
 use faultline_api::Reason;

@@ -37,13 +37,13 @@ impl<'a> Pool<'a> {
 }
 
 /// Pods by namespace, so that a thousand experiments do not each walk the whole fleet.
-pub(super) struct Index<'a> {
+pub(crate) struct Index<'a> {
     inventory: &'a Inventory,
     pods: BTreeMap<&'a str, Vec<&'a Pod>>,
 }
 
 impl<'a> Index<'a> {
-    pub(super) fn new(inventory: &'a Inventory) -> Self {
+    pub(crate) fn new(inventory: &'a Inventory) -> Self {
         let mut pods: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
         for pod in &inventory.pods {
             pods.entry(&pod.namespace).or_default().push(pod);
@@ -73,6 +73,11 @@ impl<'a> Index<'a> {
         pool.exclude_doubles(doubles);
         pool.exclusions.sort();
         pool
+    }
+
+    /// The uids of the pods that `run` may select.
+    pub(crate) fn eligible(&self, run: &Run, defaults: &Defaults) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.pool(run, defaults).eligible.into_keys()
     }
 
     /// What stands against hitting the pod.

@@ -18,7 +18,11 @@ impl Evaluator for Scripted {
         let text = script(module)?;
         let late = text.starts_with("late ") || text.starts_with("fleet ");
         let moments = vec![if late { Moment::Admit } else { Moment::Judge }];
-        let inputs = Inputs { raw: text.ends_with("echo raw"), source: text.ends_with("echo revision") };
+        let inputs = Inputs {
+            raw: text.ends_with("echo raw"),
+            source: text.ends_with("echo revision"),
+            active: false,
+        };
         Ok(Description { name: text.to_owned(), version: "1".to_owned(), rules: Vec::new(), moments, inputs })
     }
 
@@ -68,9 +72,7 @@ fn limit(word: &str, argument: &str, number: u64) -> Result<Tightening, Undecide
 
 /// Pods that would be active at once.
 fn pods(review: &Review) -> u64 {
-    let Some(admission) = &review.admission else { return 0 };
-    let active: usize = admission.active.iter().map(|active| active.targets.len()).sum();
-    (active + admission.targets.len()) as u64
+    review.admission.as_ref().map_or(0, |admission| admission.together.pods.into())
 }
 
 fn denial(message: &str) -> Response {

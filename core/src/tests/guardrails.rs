@@ -3,7 +3,7 @@
 use faultline_api::{Reason, RunState};
 
 use crate::{
-    judge::Decision,
+    judge::{Decision, Force},
     testing::{Document, World, pods},
 };
 
@@ -54,6 +54,26 @@ fn a_guardrail_that_only_monitors_is_heard_and_not_obeyed() {
     world.guard("g", "mode: monitor", "deny").settle();
     assert_eq!(world.run("x").state, RunState::Running);
     assert!(world.plan().0.to_text().contains("g (only monitors): deny"));
+}
+
+#[test]
+fn what_was_said_of_an_experiment_without_a_run_is_in_the_plan_all_the_same() {
+    for script in ["deny", "late deny"] {
+        let mut world = world(&Document::named("x"));
+        world.guard("g", "", script).guard("watch", "mode: monitor", "times 3").settle();
+        let plan = world.plan().0;
+        let said = plan.refused["app/x"].iter().map(|verdict| {
+            let words = (verdict.decision.as_str(), verdict.force());
+            (verdict.guardrail.as_str(), words)
+        });
+        let said: Vec<_> = said.collect();
+        let expected = [("g", ("deny", Force::Obeyed)), ("watch", ("mutate", Force::Monitored))];
+        assert!(said.len() == 2 && expected.iter().all(|verdict| said.contains(verdict)), "{said:?}");
+        assert_eq!(plan.verdicts().count(), 2);
+        world.guard("g", "", "allow").settle();
+        let plan = world.plan().0;
+        assert!(plan.refused.is_empty() && plan.verdicts().count() == 2);
+    }
 }
 
 #[test]

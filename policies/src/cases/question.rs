@@ -1,6 +1,6 @@
 //! What a case asks: an experiment, and what is known about it.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use faultline_api::{
     Code, Content, Diagnostic, Experiment, ExperimentId, Kind, decode,
@@ -10,7 +10,7 @@ use faultline_api::{
 use faultline_core::{
     desired::Target,
     ledger::{Activation, RunKey},
-    review::{Active, Admission, Operation, Review, SelectedTarget, SourceFacts},
+    review::{Active, Admission, Hit, Operation, Review, SelectedTarget, SourceFacts},
 };
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -129,16 +129,23 @@ pub(super) fn admission(field: Field<'_>, findings: &mut Findings) -> Option<Adm
         findings.push(Diagnostic::error(Code::EmptyValue, list.place, message));
     }
     let uids = targets.iter().map(|selected| selected.target.uid.as_str());
-    let pods = uids.collect::<std::collections::BTreeSet<_>>().len() as u64;
+    let pods = uids.collect::<BTreeSet<_>>().len() as u64;
     // The selected are a part of the eligible.
     let eligible = fields
         .take("eligible", findings)
         .map_or(Some(pods), |field| field.number(pods..=u32::MAX.into(), findings));
-    let active = fields.take("active", findings).and_then(|list| list.items(findings)).unwrap_or_default();
-    let active = active.into_iter().filter_map(|item| active_run(item, findings)).collect();
+    let runs = fields.take("active", findings).and_then(|list| list.items(findings)).unwrap_or_default();
+    let (mut active, mut hit) = (Vec::new(), Hit::default());
+    let mut could: BTreeSet<String> = targets.iter().map(|selected| selected.target.uid.clone()).collect();
+    for run in runs {
+        active.extend(active_run(run, &mut could, findings));
+    }
+    let pods = active.iter().flat_map(|run| &run.targets);
+    pods.for_each(|(node, _, uid)| hit.add(node, uid));
     fields.finish(findings);
-    let now = now.unwrap_or(Timestamp::UNIX_EPOCH);
-    Some(Admission { now, environment, targets, eligible: u32::try_from(eligible?).ok()?, active })
+    let (others, together) = hit.reach(&targets, could.iter().map(String::as_str));
+    let (now, eligible) = (now.unwrap_or(Timestamp::UNIX_EPOCH), u32::try_from(eligible?).ok()?);
+    Some(Admission { now, environment, targets, eligible, others, together, active })
 }
 
 fn target(field: Field<'_>, findings: &mut Findings) -> Option<SelectedTarget> {
@@ -152,7 +159,8 @@ fn target(field: Field<'_>, findings: &mut Findings) -> Option<SelectedTarget> {
     Some(SelectedTarget { node, target, labels: labels.unwrap_or_default() })
 }
 
-fn active_run(field: Field<'_>, findings: &mut Findings) -> Option<Active> {
+/// A run, whose pods go to `could` where the experiment of the case could have selected them too.
+fn active_run(field: Field<'_>, could: &mut BTreeSet<String>, findings: &mut Findings) -> Option<Active> {
     let mut fields = field.fields(findings)?;
     let named = fields.require("experiment", findings);
     let experiment = named.and_then(|field| experiment_id(field, findings));
@@ -162,8 +170,11 @@ fn active_run(field: Field<'_>, findings: &mut Findings) -> Option<Active> {
     let targets = items.into_iter().filter_map(|item| {
         let mut fields = item.fields(findings)?;
         let pod = pod(&mut fields, findings);
+        let eligible = fields.take("eligible", findings).and_then(|field| field.boolean(findings));
         fields.finish(findings);
-        pod.map(|Pod { node, namespace, uid, .. }| (node, namespace, uid))
+        let Pod { node, namespace, uid, .. } = pod?;
+        could.extend(eligible.unwrap_or_default().then(|| uid.clone()));
+        Some((node, namespace, uid))
     });
     let targets = targets.collect();
     fields.finish(findings);

@@ -6,7 +6,7 @@ use faultline_api::{
 use faultline_core::{
     desired::Target,
     ledger::{Activation, RunKey},
-    review::{Active, Admission, Operation, Review, SelectedTarget, SourceFacts},
+    review::{Active, Admission, Operation, Reach, Review, SelectedTarget, SourceFacts},
 };
 use faultline_policies::{Host, HostConfig, Ticks};
 
@@ -81,6 +81,8 @@ pub(crate) fn admitted(experiment: Experiment) -> Review {
         environment: "production".into(),
         targets: vec![target("a", "main"), target("a", "side"), target("b", "main")],
         eligible: 7,
+        others: Reach { pods: 1, nodes: 1, eligible: 0 },
+        together: Reach { pods: 3, nodes: 2, eligible: 2 },
         active: vec![Active { run, targets: vec![("node-2".into(), "prod-api".into(), "uid-c".into())] }],
     };
     Review { admission: Some(admission), ..review(experiment) }

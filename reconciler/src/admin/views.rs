@@ -6,6 +6,7 @@ use faultline_api::{GoDuration, GuardrailMode, Reason, RunState};
 use faultline_core::{
     activity::{Activities, Activity},
     inventory::KernelReport,
+    judge::Verdict,
     ledger::{Generation, RunKey},
     refusal::Refusal,
     report::{AttachPoint, Counters},
@@ -141,7 +142,7 @@ pub struct Explanation {
     /// Its newest run.
     pub run: Option<RunView>,
     /// What the guardrails said.
-    pub verdicts: Vec<VerdictView>,
+    pub verdicts: Vec<Verdict>,
     /// Pods that the selector matches, and of those the eligible; `None`: nothing was selected.
     pub selected: Option<(u32, u32)>,
     /// The functions on the way, outermost first, and the one that fails.
@@ -178,18 +179,6 @@ pub struct RefusalView {
     /// The function whose predicate it was, where only one of the chain has any.
     #[serde(default)]
     pub function: Option<String>,
-}
-
-/// One verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct VerdictView {
-    /// The guardrail.
-    pub guardrail: String,
-    /// `allow`, `mutate`, `deny` or `undecided`.
-    pub verdict: String,
-    /// Why, in words.
-    pub why: Vec<String>,
 }
 
 /// One container in a slot.

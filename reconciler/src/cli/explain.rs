@@ -1,10 +1,14 @@
 //! `faultline explain`.
 
-use std::{fmt, iter::repeat, str::FromStr};
+use std::{
+    fmt,
+    iter::{once, repeat},
+    str::FromStr,
+};
 
 use clap::Args;
 use faultline_api::ExperimentId;
-use faultline_core::report::AttachPoint;
+use faultline_core::{judge::Verdict, report::AttachPoint};
 use serde::Serialize;
 
 use super::{
@@ -129,10 +133,11 @@ fn text(explanation: &Explanation) -> String {
         Some(run) => of_run(run, &mut line),
         None => line("run", "none".to_owned()),
     }
-    for verdict in verdicts {
-        let why =
-            if verdict.why.is_empty() { String::new() } else { format!(": {}", verdict.why.join("; ")) };
-        line("guardrail", format!("{} says {}{why}", verdict.guardrail, verdict.verdict));
+    for words in verdicts.iter().map(Verdict::in_words) {
+        words
+            .into_iter()
+            .zip(once("guardrail").chain(repeat("")))
+            .for_each(|(words, head)| line(head, words));
     }
     if let Some((matched, eligible)) = selected {
         line("selected", format!("{eligible} of {matched} matched pods can be hit"));
@@ -240,7 +245,21 @@ mod tests {
                 "ends": null, "ended": null, "probability": 40, "times": null, "duration": null,
                 "slots": [2, 2], "spent": 4, "counters": counters, "failures": {},
             },
-            "verdicts": [], "selected": [2, 2], "notHit": [], "whyNots": [],
+            "verdicts": [
+                {
+                    "guardrail": "caps", "place": "platform:caps.yaml:1", "moment": "judge", "mode": "protect",
+                    "decision": {
+                        "verdict": "mutate", "limit": { "times": 3 },
+                        "findings": [{ "rule": "times", "path": "spec.times", "message": "9 is over the cap" }],
+                    },
+                },
+                {
+                    "guardrail": "watch", "place": null, "moment": "admit", "mode": "monitor",
+                    "decision": { "verdict": "deny", "findings": [] },
+                    "warnings": [{ "rule": "owner", "path": "metadata", "message": "whose is it?" }],
+                },
+            ],
+            "selected": [2, 2], "notHit": [], "whyNots": [],
             "chain": [
                 { "function": "path_mount", "predicate": "flags == 1 &&\n  x" },
                 { "function": "should_failslab", "predicate": null },
@@ -258,6 +277,10 @@ chaos/web
   activity    1 injecting, 1 never reached
   spent       4
   started     2026-03-01T12:00:00Z
+  guardrail   caps: mutate: times at most 3
+              spec.times: 9 is over the cap (times)
+  guardrail   watch (only monitors): deny on its targets
+              warning: metadata: whose is it? (owner)
   selected    2 of 2 matched pods can be hit
   call chain  path_mount where flags == 1 &&   x
               should_failslab

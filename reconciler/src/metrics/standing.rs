@@ -11,7 +11,9 @@ use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
 };
 
-use super::{ProbeLabels, Seconds, SeverityLabels, SourceInfoLabels, StateLabels, VerdictLabels};
+use super::{
+    GuardrailLabels, ProbeLabels, Seconds, SeverityLabels, SourceInfoLabels, StateLabels, VerdictLabels,
+};
 
 /// What a pass decided. Each pass makes one of its own, because what it no longer decides must not be shown.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Standing {
     pub probes: Family<ProbeLabels, Gauge>,
     /// Verdicts in the plan by guardrail.
     pub verdicts: Family<VerdictLabels, Gauge>,
+    /// The most fuel that any of a guardrail's verdicts took.
+    pub guardrail_fuel: Family<GuardrailLabels, Gauge>,
     /// 1 for the revision of each source that is in force.
     pub sources: Family<SourceInfoLabels, Gauge>,
     /// How old the observation is; `None`: there is none.
@@ -48,7 +52,8 @@ impl Latest {
 impl Collector for Latest {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let standing = self.lock();
-        let Standing { runs, probes, verdicts, sources, inventory_age_seconds, diagnostics } = &*standing;
+        let Standing { runs, probes, verdicts, guardrail_fuel, sources, inventory_age_seconds, diagnostics } =
+            &*standing;
         let mut show = |name, help, metric: &dyn EncodeMetric| {
             let kind = metric.metric_type();
             metric.encode(encoder.encode_descriptor(name, help, None, kind)?)
@@ -56,6 +61,7 @@ impl Collector for Latest {
         show("runs", "Runs in the plan by state.", runs)?;
         show("probes", "Probes in the plan by how far they have come.", probes)?;
         show("verdicts", "Verdicts in the plan by guardrail.", verdicts)?;
+        show("guardrail_fuel", "The most fuel that a verdict in the plan took.", guardrail_fuel)?;
         show("source_info", "1 for the revision of each source that is in force.", sources)?;
         if let Some(age) = inventory_age_seconds {
             show("inventory_age_seconds", "How old the observation of nodes and pods is.", age)?;

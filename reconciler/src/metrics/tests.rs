@@ -11,8 +11,9 @@ fn standing(runs: i64) -> Standing {
     let [experiment, node] = ["a/x", "n1"].map(str::to_owned);
     let probe = ProbeLabels { experiment, node, state: "never_reached" };
     standing.probes.get_or_create(&probe).set(runs);
-    let verdict = VerdictLabels { guardrail: "caps".to_owned(), verdict: "mutate" };
+    let verdict = VerdictLabels { guardrail: "caps".to_owned(), verdict: "mutate", force: "obeyed" };
     standing.verdicts.get_or_create(&verdict).set(runs);
+    standing.guardrail_fuel.get_or_create(&GuardrailLabels { guardrail: "caps".to_owned() }).set(1);
     let [source, revision] = ["experiments", "sha256:0"].map(str::to_owned);
     let source = SourceInfoLabels { source, role: "experiments", revision, freshness: "fresh" };
     standing.sources.get_or_create(&source).set(1);
@@ -58,7 +59,7 @@ fn a_page_shows_one_pass_whole_while_others_follow() {
             };
             assert_eq!(
                 value("faultline_runs{state=\"Running\"} "),
-                value("faultline_verdicts{guardrail=\"caps\",verdict=\"mutate\"} ")
+                value("faultline_verdicts{guardrail=\"caps\",verdict=\"mutate\",force=\"obeyed\"} ")
             );
         }
     });

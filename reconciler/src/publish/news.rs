@@ -177,6 +177,7 @@ mod tests {
             inventory: None,
             sources: [("exp".to_owned(), state)].into(),
             runs: Vec::new(),
+            refused: BTreeMap::new(),
             nodes: BTreeMap::new(),
             report: Report { why_nots, files: vec![Arc::new(file)], skipped: BTreeMap::new() },
             next: None,

@@ -2,17 +2,16 @@
 
 use std::fmt;
 
-use faultline_api::{CallChain, GuardrailMode, Mode, Predicate, RunState, Tightening, guardrail::Exception};
+use faultline_api::{CallChain, Mode, Predicate, RunState};
 use faultline_schedules::Origin;
 
 use super::words;
 use crate::{
     due::Step,
     effective::Effective,
-    judge::{Decision, Verdict},
+    judge::Verdict,
     ledger::Run,
     plan::{Plan, PlannedRun},
-    review::{Finding, Moment},
     select::{Selection, SlotTarget},
 };
 
@@ -132,55 +131,11 @@ fn slot(f: &mut fmt::Formatter<'_>, target: &SlotTarget, waits: bool) -> fmt::Re
 }
 
 fn guardrails(f: &mut fmt::Formatter<'_>, verdicts: &[Verdict], unselected: bool) -> fmt::Result {
-    for verdict in verdicts {
-        let Verdict { guardrail, moment, mode, decision, exception, warnings, .. } = verdict;
-        let moment = if *moment == Moment::Admit { " on its targets" } else { "" };
-        let mode = if *mode == GuardrailMode::Monitor { " (only monitors)" } else { "" };
-        writeln!(f, "  guardrail   {guardrail}{mode}: {}{moment}", word(decision))?;
-        if let Some(exception) = exception {
-            writeln!(f, "    not obeyed until {}: {}", exception.expires_at, granted(exception))?;
-        }
-        for finding in findings(decision) {
-            writeln!(f, "    {}: {} ({})", finding.path, finding.message, finding.rule)?;
-        }
-        for warning in warnings {
-            writeln!(f, "    warning: {}: {} ({})", warning.path, warning.message, warning.rule)?;
+    for lines in verdicts.iter().map(Verdict::in_words) {
+        for (index, line) in lines.iter().enumerate() {
+            let head = if index == 0 { "  guardrail   " } else { "    " };
+            writeln!(f, "{head}{line}")?;
         }
     }
     if unselected { writeln!(f, "  guardrail   not judged on targets: needs selection") } else { Ok(()) }
-}
-
-fn granted(exception: &Exception) -> String {
-    let ticket = exception.ticket.as_ref().map_or_else(String::new, |ticket| format!(" ({ticket})"));
-    format!("{}{ticket}", exception.reason)
-}
-
-fn word(decision: &Decision) -> String {
-    match decision {
-        Decision::Allow => "allow".to_owned(),
-        Decision::Deny { .. } => "deny".to_owned(),
-        Decision::Undecided { error } => format!("undecided: {error}"),
-        Decision::Mutate { limit, .. } => format!("mutate: {}", limits(limit)),
-    }
-}
-
-/// Limits in words; empty where there are none.
-#[must_use]
-pub fn limits(limit: &Tightening) -> String {
-    let parts = [
-        limit.probability.map(|most| format!("probability at most {} %", most.get())),
-        limit.times.map(|most| format!("times at most {most}")),
-        limit.duration.map(|most| format!("duration at most {most}")),
-        limit.targets.map(|most| format!("targets at most {most}")),
-        (!limit.drop.is_empty()).then(|| format!("{} pods dropped", limit.drop.len())),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    parts.join(", ")
-}
-
-fn findings(decision: &Decision) -> &[Finding] {
-    match decision {
-        Decision::Deny { findings } | Decision::Mutate { findings, .. } => findings,
-        Decision::Allow | Decision::Undecided { .. } => &[],
-    }
 }

@@ -3,11 +3,9 @@
 //! The mode is asked of the document. Pods and nodes are counted once they are selected, and what others hit already
 //! counts first: who came later gets what is left.
 
-use std::collections::BTreeSet;
-
 use faultline_guest::{
-    Admission, Description, Finding, Guardrail, Inputs, Limit, Mode, Moment, Object, Response, Review,
-    finding, guardrail, tighten,
+    Description, Finding, Guardrail, Inputs, Limit, Mode, Moment, Object, Response, Review, Totals, finding,
+    guardrail, tighten,
 };
 
 /// Chaos Mesh's words, in the order of [`position`].
@@ -41,7 +39,8 @@ impl Guardrail for BlastRadius {
     type Settings = Bounds;
 
     fn describe() -> Description {
-        let rules = ["mode", "pods", "nodes", "percent", "together-pods", "together-nodes"];
+        let rules =
+            ["mode", "pods", "nodes", "percent", "together-pods", "together-nodes", "together-percent"];
         Description {
             name: "blast_radius".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -54,8 +53,8 @@ impl Guardrail for BlastRadius {
     fn settings(settings: &mut Object<'_>) -> Option<Bounds> {
         let bounds = Bounds {
             modes: settings.choices("modes", &MODES),
-            each: settings.object("each", |each| radius(each, true)).unwrap_or_default(),
-            together: settings.object("together", |together| radius(together, false)).unwrap_or_default(),
+            each: settings.object("each", radius).unwrap_or_default(),
+            together: settings.object("together", radius).unwrap_or_default(),
             deny: settings.choice("onExceed", &["tighten", "deny"]) == Some(1),
         };
         let Bounds { modes, each, together, deny: _ } = &bounds;
@@ -72,7 +71,7 @@ impl Guardrail for BlastRadius {
             return Ok(Response::deny(unwanted(bounds, mode).into_iter().collect()));
         };
         let mut response = Response::allow();
-        for Exceeded { room, finding } in exceeded(bounds, admission) {
+        for Exceeded { room, finding } in exceeded(bounds, &admission.totals) {
             // To leave no target is to deny.
             if bounds.deny || room == 0 {
                 response.denials.push(finding);
@@ -86,12 +85,12 @@ impl Guardrail for BlastRadius {
 
 guardrail!(BlastRadius);
 
-fn radius(fields: &mut Object<'_>, alone: bool) -> Option<Radius> {
+fn radius(fields: &mut Object<'_>) -> Option<Radius> {
     let mut count = |name, most| fields.integer(name, 1..=most).and_then(|count| u32::try_from(count).ok());
     let radius = Radius {
         pods: count("pods", u32::MAX.into()),
         nodes: count("nodes", u32::MAX.into()),
-        percent: if alone { count("percent", 100) } else { None },
+        percent: count("percent", 100),
     };
     if radius == Radius::default() && fields.is_fine() {
         fields.problem("no bound is set");
@@ -123,55 +122,40 @@ struct Exceeded {
     finding: Finding,
 }
 
-fn exceeded(bounds: &Bounds, admission: &Admission) -> Vec<Exceeded> {
-    let targets = &admission.targets;
-    let (pods, nodes): (BTreeSet<&str>, BTreeSet<&str>) =
-        targets.iter().map(|target| (target.pod_uid.as_str(), target.node.as_str())).unzip();
-    let others = admission.active.iter().flat_map(|active| &active.targets);
-    let (their_pods, their_nodes): (BTreeSet<&str>, BTreeSet<&str>) =
-        others.map(|target| (target.pod_uid.as_str(), target.node.as_str())).unzip();
-    let Bounds { each, together, .. } = bounds;
-    let nobody = BTreeSet::new();
+fn exceeded(bounds: &Bounds, totals: &Totals) -> Vec<Exceeded> {
+    let Totals { targets: _, pods, nodes, eligible, others, together } = totals;
+    let Bounds { each, together: all, .. } = bounds;
     let found = [
-        beyond(each.pods, "pods", "pods", &pods, &nobody),
-        beyond(each.nodes, "nodes", "nodes", &nodes, &nobody),
-        too_large_a_part(each.percent, pods.len(), admission.totals.eligible),
-        beyond(together.pods, "together-pods", "pods", &pods, &their_pods),
-        beyond(together.nodes, "together-nodes", "nodes", &nodes, &their_nodes),
+        beyond(each.pods, "pods", "pods", *pods, 0),
+        beyond(each.nodes, "nodes", "nodes", *nodes, 0),
+        beyond_part(each.percent, "percent", *eligible, *pods, 0),
+        beyond(all.pods, "together-pods", "pods", together.pods, others.pods),
+        beyond(all.nodes, "together-nodes", "nodes", together.nodes, others.nodes),
+        beyond_part(all.percent, "together-percent", *eligible, together.eligible, others.eligible),
     ];
     found.into_iter().flatten().collect()
 }
 
-/// Whether `ours` and `theirs` together are more than `most`.
-fn beyond(
-    most: Option<u32>,
-    rule: &str,
-    what: &str,
-    ours: &BTreeSet<&str>,
-    theirs: &BTreeSet<&str>,
-) -> Option<Exceeded> {
-    let total = ours.union(theirs).count();
-    let most = most.filter(|most| total > *most as usize)?;
-    let others = theirs.len();
+/// Whether `total`, of which others hit `others`, is more than `most`.
+fn beyond(most: Option<u32>, rule: &str, what: &str, total: u32, others: u32) -> Option<Exceeded> {
+    let most = most.filter(|most| total > *most)?;
     let message = if others == 0 {
         format!("{total} {what} are more than {most}")
     } else {
         format!("{total} {what} at once are more than {most}; others hit {others} already")
     };
-    let room = most.saturating_sub(u32::try_from(others).unwrap_or(u32::MAX));
-    Some(Exceeded { room, finding: finding(rule, PATH, message) })
+    Some(Exceeded { room: most.saturating_sub(others), finding: finding(rule, PATH, message) })
 }
 
-/// Whether `pods` are more than `percent` of the eligible ones.
-fn too_large_a_part(percent: Option<u32>, pods: usize, eligible: u32) -> Option<Exceeded> {
+/// Whether `total`, of which others hit `others`, is more than `percent` of the eligible pods.
+fn beyond_part(percent: Option<u32>, rule: &str, eligible: u32, total: u32, others: u32) -> Option<Exceeded> {
     let percent = percent?;
-    let room = u64::from(eligible) * u64::from(percent) / 100;
-    if pods as u64 <= room {
+    // Not more than the eligible pods, and so it fits.
+    let most = u32::try_from(u64::from(eligible) * u64::from(percent) / 100).unwrap_or(u32::MAX);
+    if total <= most {
         return None;
     }
-    let message = format!("{pods} of {eligible} eligible pods are more than {percent} %");
-    Some(Exceeded {
-        room: u32::try_from(room).unwrap_or(u32::MAX),
-        finding: finding("percent", PATH, message),
-    })
+    let already = if others == 0 { String::new() } else { format!("; others hit {others} already") };
+    let message = format!("{total} of {eligible} eligible pods are more than {percent} %{already}");
+    Some(Exceeded { room: most.saturating_sub(others), finding: finding(rule, PATH, message) })
 }

@@ -34,7 +34,7 @@ pub mod bindings {
 
 pub use bindings::exports::faultline::guardrail::policy::{
     self, Admission, Description, Experiment, Failtype, Fault, Finding, Inputs, Limit, Mode, Moment,
-    Response, Review, Tightening, Timestamp,
+    Response, Review, Tightening, Timestamp, Totals,
 };
 
 /// A guardrail, written against typed settings.

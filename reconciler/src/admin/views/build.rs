@@ -6,12 +6,11 @@ use faultline_api::{ExperimentId, Kind, Place, Reason};
 use faultline_core::{
     activity::{Activities, Activity},
     due::WhyNot,
-    judge::{Decision, Verdict},
+    judge::Verdict,
     ledger::{Run, RunKey},
     parse::{Binding, BoundGuardrail},
     plan::PlannedRun,
     report::{Counters, ProbeState},
-    review::Finding,
     select::{Exclusion, ExclusionCause, Selection},
     tree::Role,
 };
@@ -19,7 +18,7 @@ use jiff::Timestamp;
 
 use super::{
     ExperimentView, Explanation, FrameView, GuardrailView, NodeView, NotHitView, ReportView, RunView,
-    TargetView, VerdictView,
+    TargetView,
     chain::{chain_view, refusals},
 };
 use crate::{
@@ -125,11 +124,9 @@ pub fn explain(pass: &Pass, nodes: &Nodes, namespace: &str, name: &str) -> Optio
     let chain = newest.map(|(_, run)| &*run.declared).or(declared.map(|declared| &*declared.experiment));
     let chain = chain.map(chain_view).unwrap_or_default();
     Some(Explanation {
+        verdicts: verdicts(pass, &full, planned),
         experiment: full,
         run: newest.map(|(key, run)| run_view(pass, &probes, key, run)),
-        verdicts: planned
-            .map(|planned| planned.verdicts.iter().map(verdict_view).collect())
-            .unwrap_or_default(),
         selected: selection.map(|selection| (selection.matched, selection.eligible)),
         targets: probes.iter().map(|probe| target_view(probe, &chain, pass.plan.at)).collect(),
         chain,
@@ -238,25 +235,17 @@ fn guardrail_view(pass: &Pass, guardrail: &BoundGuardrail) -> GuardrailView {
         Binding::Broken { error } => (None, None, Some(error.clone())),
     };
     let mut verdicts = BTreeMap::new();
-    let given = pass.plan.runs.iter().flat_map(|planned| &planned.verdicts);
-    for verdict in given.filter(|verdict| verdict.guardrail == guardrail.name) {
-        *verdicts.entry(verdict_view(verdict).verdict).or_default() += 1;
+    for verdict in pass.plan.verdicts().filter(|verdict| verdict.guardrail == guardrail.name) {
+        *verdicts.entry(verdict.decision.as_str().to_owned()).or_default() += 1;
     }
     let place = guardrail.place.to_string();
     GuardrailView { guardrail: guardrail.name.clone(), place, mode, module, error, verdicts }
 }
 
-fn verdict_view(verdict: &Verdict) -> VerdictView {
-    let words = |findings: &[Finding]| {
-        findings.iter().map(|finding| format!("{}: {}", finding.path, finding.message)).collect()
-    };
-    let (name, why) = match &verdict.decision {
-        Decision::Allow => ("allow", Vec::new()),
-        Decision::Mutate { findings, .. } => ("mutate", words(findings)),
-        Decision::Deny { findings } => ("deny", words(findings)),
-        Decision::Undecided { error } => ("undecided", vec![error.clone()]),
-    };
-    VerdictView { guardrail: verdict.guardrail.clone(), verdict: name.to_owned(), why }
+/// What was said of an experiment most lately: where its next run is refused, that, and else what was said of its run.
+fn verdicts(pass: &Pass, experiment: &str, planned: Option<&PlannedRun>) -> Vec<Verdict> {
+    let refused = pass.plan.refused.get(experiment);
+    refused.or(planned.map(|planned| &planned.verdicts)).cloned().unwrap_or_default()
 }
 
 fn target_view(probe: &ProbeStatus<'_>, chain: &[FrameView], now: Timestamp) -> TargetView {

@@ -11,9 +11,9 @@ use std::{
 use faultline_api::{ExperimentId, Reason, Tightening};
 use faultline_core::{
     due::WhyNot,
-    judge::{Judgement, Outcome as Verdict, judge},
+    judge::{Judgement, Outcome as Verdict, judge, limits},
     parse::Freshness,
-    plan::{Plan, limits},
+    plan::Plan,
     review::Evaluator,
     tree::Role,
 };

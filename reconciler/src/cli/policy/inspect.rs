@@ -109,8 +109,12 @@ const fn when(moment: Moment) -> &'static str {
 }
 
 fn reads(inputs: Inputs) -> String {
-    let Inputs { raw, source } = inputs;
-    let more = [(raw, "the document as written"), (source, "its source and revision")];
+    let Inputs { raw, source, active } = inputs;
+    let more = [
+        (raw, "the document as written"),
+        (source, "its source and revision"),
+        (active, "which runs are active on which pods"),
+    ];
     let more = more.into_iter().filter_map(|(read, what)| read.then_some(what));
     std::iter::once("the experiment").chain(more).collect::<Vec<_>>().join(", ")
 }
