@@ -44,6 +44,9 @@ struct Victim {
     /// Rounds per thread; endless where it is not given.
     #[arg(long)]
     rounds: Option<u64>,
+    /// Begin no further round once this file is gone. A signal may end a mount half way, which nobody records.
+    #[arg(long, value_name = "FILE")]
+    leave: Option<PathBuf>,
     /// Threads that do this at once.
     #[arg(long, default_value_t = 1)]
     threads: u32,
@@ -94,7 +97,7 @@ impl Victim {
     fn rounds(&self) -> io::Result<()> {
         let tally = self.tally.as_deref().map(Recorder::open).transpose()?;
         let mut left = self.rounds.unwrap_or(u64::MAX);
-        while left > 0 {
+        while left > 0 && self.leave.as_ref().is_none_or(|file| file.exists()) {
             left -= 1;
             let attempt = self.attempt();
             if let Some(tally) =

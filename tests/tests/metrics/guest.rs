@@ -110,16 +110,22 @@ impl Guest {
     /// The sample program in a pod's cgroup, fifty times a second.
     pub(crate) fn victim(&self, pod: &str) -> Process {
         let (cgroup, at) = (format!("/sys/fs/cgroup/pods/{pod}"), format!("/stage/mnt-{pod}"));
-        let tally = tally_of(pod);
-        // It appends to this, and may be asked for before it has begun.
-        self.sh(&format!("touch {tally}"));
-        let arguments = ["--cgroup", &cgroup, "--at", &at, "--tally", &tally];
+        let (tally, leave) = (tally_of(pod), leave_of(pod));
+        // It appends to the one, and may be asked for before it has begun.
+        self.sh(&format!("touch {tally} {leave}"));
+        let arguments = ["--cgroup", &cgroup, "--at", &at, "--tally", &tally, "--leave", &leave];
         self.start(pod, "victim --every-ms 20 --quiet", &arguments)
     }
 
     /// Somebody without a certificate dials the reconciler.
     pub(crate) fn stranger(&self) {
         self.sh("echo hello | nc -w 5 127.0.0.1 7443 >/dev/null || true");
+    }
+
+    /// Lets a pod's victim end what it is at, and waits for it.
+    pub(crate) fn dismiss(&self, pod: &str, victim: &Process) {
+        self.sh(&format!("rm {}", leave_of(pod)));
+        victim.wait(Some(LIMIT)).unwrap();
     }
 
     /// Kills a process and waits for it.
@@ -188,4 +194,8 @@ fn guardrails() -> [HostFile; 2] {
 
 fn tally_of(pod: &str) -> String {
     format!("/stage/{pod}.tally")
+}
+
+fn leave_of(pod: &str) -> String {
+    format!("/stage/{pod}.leave")
 }

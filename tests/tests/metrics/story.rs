@@ -159,7 +159,7 @@ fn prometheus_both_pages_and_the_victims_agree_and_every_panel_has_data() {
         assert!(server.knows(counter).unwrap(), "{counter} came in OpenMetrics, which Prometheus asked for");
     }
 
-    guest.kill(&target);
+    guest.dismiss("target", &target);
     let tally = watched.every_count_is_the_tally();
     watched.the_neighbour_has_none();
     watched.wait_for_states(&[("target", ARMED)]);
